@@ -1,0 +1,13 @@
+{#
+    A call is a conversion unless its type is one of those that are no request from a client.
+    Unknown and missing types count: losing a client's call is worse than counting one too many.
+    Forms have no call type and always count.
+#}
+{% macro is_conversion(call_type) -%}
+    {%- set excluded = var('ringostat_excluded_call_types') -%}
+    {%- if excluded -%}
+    coalesce({{ call_type }}, '') not in ('{{ excluded | join("', '") }}')
+    {%- else -%}
+    true
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,21 @@
+{# The four ways to decide which conversions a project counts. #}
+{% macro kpi_modes() %}
+    {{ return(['all', 'tagged', 'primary', 'tagged_primary']) }}
+{% endmacro %}
+
+
+{# The KPI mode of a project: its own, else the var's. #}
+{% macro kpi_mode(own_mode) -%}
+    coalesce(nullif({{ own_mode }}, ''), '{{ var("ringostat_kpi_mode") }}')
+{%- endmacro %}
+
+
+{# Whether a conversion counts in the given mode. #}
+{% macro is_counted(mode, is_tagged, is_primary) -%}
+    case {{ mode }}
+        when 'all' then true
+        when 'tagged' then {{ is_tagged }}
+        when 'primary' then {{ is_primary }}
+        when 'tagged_primary' then {{ is_tagged }} and {{ is_primary }}
+    end
+{%- endmacro %}

@@ -1,0 +1,52 @@
+{#
+    How the API's loosely typed values are read. White space is spelled out, no-break space
+    included, because what `\s` and `lower()` take in depends on the server's locale.
+#}
+{% macro whitespace() -%}
+    E' \t\n\r\f\v\u00a0'
+{%- endmacro %}
+
+
+{% macro is_blank(value) -%}
+    coalesce(btrim({{ value }}, {{ whitespace() }}), '') = ''
+{%- endmacro %}
+
+
+{# 36, "36" and "36.0" are 36; anything else is null, never an error. #}
+{% macro whole_number(value) -%}
+    case
+        when btrim({{ value }}, {{ whitespace() }}) ~ '^-?[0-9]{1,15}(\.[0-9]+)?$'
+            then trunc(btrim({{ value }}, {{ whitespace() }})::numeric)::bigint
+    end
+{%- endmacro %}
+
+
+{# 0/1, "0"/"1", true/false, yes/no; anything else is null. #}
+{% macro flag(value) -%}
+    case lower(btrim({{ value }}, {{ whitespace() }}))
+        when '1' then true
+        when 'true' then true
+        when 'yes' then true
+        when '0' then false
+        when 'false' then false
+        when 'no' then false
+    end
+{%- endmacro %}
+
+
+{# The digits of a phone number, null if there are none: `+380 44 111` and `38044111` are one. #}
+{% macro digits(value) -%}
+    nullif(regexp_replace({{ value }}, '[^0-9]', '', 'g'), '')
+{%- endmacro %}
+
+
+{# `no_answer`, `NO-ANSWER` and `No  Answer` are one disposition: `NO ANSWER`. #}
+{% macro normalised_disposition(value) -%}
+    btrim(regexp_replace(upper({{ value }}), E'[_+\\- \t\n\r\f\v\u00a0]+', ' ', 'g'))
+{%- endmacro %}
+
+
+{# Calls of these dispositions were a conversation. #}
+{% macro is_answered(disposition) -%}
+    coalesce({{ normalised_disposition(disposition) }} in ('ANSWERED', 'PROPER', 'REPEATED'), false)
+{%- endmacro %}

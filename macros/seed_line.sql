@@ -1,0 +1,28 @@
+{# A seed's row as its CSV file has it: what a failing test shows, so that the row can be found. #}
+{% macro seed_line(seed, columns) -%}
+    'seeds/{{ seed }}.csv: '
+    || concat_ws(
+        ',',
+        {% for column in columns -%}
+        coalesce({{ column }}::text, ''){{ ',' if not loop.last }}
+        {% endfor %}
+    ) || ': '
+{%- endmacro %}
+
+
+{% macro project_line() -%}
+    {{ seed_line('projects', ['project_id', 'project_name', 'time_zone', 'kpi_mode']) }}
+{%- endmacro %}
+
+
+{% macro channel_line() -%}
+    {{ seed_line('static_channels', [
+        'project_id', 'parameter', 'parameter_value', 'traffic_source', 'traffic_type', 'campaign',
+        'valid_from', 'valid_to',
+    ]) }}
+{%- endmacro %}
+
+
+{% macro tag_line() -%}
+    {{ seed_line('kpi_tags', ['project_id', 'parameter', 'parameter_value', 'tag']) }}
+{%- endmacro %}

@@ -1,0 +1,15 @@
+{#
+    On-run-end: under each failed test, the first rows that fail it. dbt itself tells only how many
+    there are, and whoever has edited a CSV wants to know which line.
+#}
+{% macro show_failing_rows(results) %}
+    {% for result in results
+        if result.node.resource_type == 'test' and result.failures and result.node.compiled_code %}
+        {% do log(result.node.name ~ ':', info=true) %}
+        {% set failing = 'select * from (' ~ result.node.compiled_code ~ ') as failing limit 10' %}
+        {% set rows = run_query(failing) %}
+        {% for row in rows.rows %}
+            {% do log('    ' ~ row.values() | join(' | '), info=true) %}
+        {% endfor %}
+    {% endfor %}
+{% endmacro %}

@@ -1,0 +1,153 @@
+-- Every contact of a listed project: its day, whether it is a conversion, whether it is its
+-- caller's first. Incremental, because history costs: a changed contact is taken with all contacts
+-- of its caller, since an earlier one that arrives late makes the next no longer the first.
+--
+-- What a row depends on besides the raw rows is written into the row (`made_with`), and only rows
+-- that were made with the settings of today count as taken: an edited time zone or another rule for
+-- primary conversions makes a project's rows anew on the next run, without a full refresh. Contacts
+-- that are no conversion are kept, marked: one that turns into one, or back, is then an update.
+--
+-- depends_on: {{ ref('int_attribution') }}
+-- depends_on: {{ ref('int_tags') }}
+-- (the labels first, so that no conversion reaches the marts before its labels do)
+{{
+    config(
+        materialized='incremental',
+        unique_key=['project_id', 'conversion_id'],
+        incremental_strategy='merge',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['project_id', 'conversion_id'], 'unique': true},
+            {'columns': ['project_id', 'loaded_at']},
+            {'columns': ['project_id', 'conversion_date']},
+            {'columns': ['conversion_date']},
+        ],
+        post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
+    )
+}}
+
+with
+
+contacts as (
+    select * from {{ ref('int_contacts') }}
+),
+
+projects as (
+    select
+        project_id,
+        time_zone,
+        {{ surrogate_key([
+            'time_zone',
+            dbt.string_literal(var('ringostat_excluded_call_types') | join(',')),
+            dbt.string_literal(var('ringostat_primary_rule')),
+            dbt.string_literal(var('ringostat_primary_window_days') | string),
+            caller_salt(),
+        ]) }} as made_with
+    from {{ ref('stg_config__projects') }}
+),
+
+{% if is_incremental() %}
+watermarks as (
+    {{ watermarks('projects', made_with='made_with') }}
+),
+
+changed as (
+    {{ arrived_after_watermark(ref('int_contacts')) }}
+),
+
+-- Callers of the changed contacts, as they are and as they were.
+callers as (
+    select
+        project_id,
+        caller_digits
+    from changed
+    where caller_digits is not null
+    union
+    select
+        as_it_was.project_id,
+        as_it_was.caller_digits
+    from changed
+    inner join {{ this }} as as_it_was
+        on
+            changed.project_id = as_it_was.project_id
+            and changed.conversion_id = as_it_was.conversion_id
+    where as_it_was.caller_digits is not null
+),
+
+selected as (
+    select of_caller.*
+    from callers
+    cross join
+        lateral (
+            -- `offset 0` cuts nothing: it makes Postgres look up caller by caller.
+            select contacts.*
+            from contacts
+            where
+                contacts.project_id = callers.project_id
+                and contacts.caller_digits = callers.caller_digits
+            offset 0
+        ) as of_caller
+    union all
+    select * from changed
+    where caller_digits is null
+),
+{% else %}
+selected as (
+    select * from contacts
+),
+{% endif %}
+
+dated as (
+    select
+        selected.*,
+        projects.made_with,
+        (selected.occurred_at at time zone projects.time_zone)::date as conversion_date,
+        not selected.is_removed and {{ is_conversion('selected.call_type') }} as is_conversion
+    from selected
+    inner join projects on selected.project_id = projects.project_id
+),
+
+with_history as (
+    select
+        *,
+        -- The rows before are in order of time, so the greatest is the one just as_it_was.
+        max(occurred_at) filter (where is_conversion) over (
+            partition by project_id, caller_digits
+            order by occurred_at, conversion_id collate "C"
+            rows between unbounded preceding and 1 preceding
+        ) as previous_at
+    from dated
+),
+
+final as (
+    select
+        project_id,
+        conversion_id,
+        conversion_type,
+        source_id,
+        occurred_at,
+        conversion_date,
+
+        attribution_key,
+        tag_key,
+
+        is_conversion,
+        {{ is_primary(
+            'caller_digits', 'unique_call', 'call_counter', 'occurred_at', 'previous_at'
+        ) }} as is_primary,
+
+        disposition,
+        is_answered,
+        wait_seconds,
+        talk_seconds,
+
+        caller_digits,
+        {{ caller_key('caller_digits') }} as caller_key,
+
+        first_loaded_at,
+        loaded_at,
+        made_with
+    from with_history
+)
+
+select * from final

@@ -1,0 +1,98 @@
+-- Which labels each distinct case of notes carries, by the configuration of today.
+--
+-- Only new keys are worked out, and all keys of a project whose tags were edited: each row holds
+-- what it was `made_with`, and only rows made with the tags of today count as taken.
+{{
+    config(
+        materialized='incremental',
+        unique_key=['project_id', 'tag_key'],
+        incremental_strategy='merge',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['project_id', 'tag_key'], 'unique': true},
+            {'columns': ['project_id', 'loaded_at']},
+        ],
+        post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
+    )
+}}
+
+with
+
+kpi_tags as (
+    select * from {{ ref('stg_config__kpi_tags') }}
+),
+
+projects as (
+    select
+        projects.project_id,
+        count(kpi_tags.tag) > 0 as has_tags,
+        {{ surrogate_key(["string_agg(kpi_tags::text, ' ' order by kpi_tags::text)"]) }}
+            as made_with
+    from {{ ref('stg_config__projects') }} as projects
+    left join kpi_tags on projects.project_id = kpi_tags.project_id
+    group by projects.project_id
+),
+
+{% if is_incremental() %}
+watermarks as (
+    {{ watermarks('projects', made_with='made_with') }}
+),
+
+keys as (
+    {{ arrived_after_watermark(ref('int_tag_keys')) }}
+),
+{% else %}
+keys as (
+    select * from {{ ref('int_tag_keys') }}
+),
+{% endif %}
+
+matches as (
+    select
+        keys.project_id,
+        keys.tag_key,
+        -- In one order on every server, whatever its locale.
+        array_agg(
+            distinct kpi_tags.tag collate "C" order by kpi_tags.tag collate "C" -- noqa: RF02
+        ) as tags
+    from keys
+    cross join
+        lateral (
+            values
+            {% for parameter, column in kpi_tag_parameters().items() -%}
+            ('{{ parameter }}', keys.{{ column }}){{ ',' if not loop.last }}
+            {% endfor %}
+        ) as compared (parameter, parameter_value)
+    inner join kpi_tags
+        on
+            keys.project_id = kpi_tags.project_id
+            and compared.parameter = kpi_tags.parameter
+            and compared.parameter_value = kpi_tags.parameter_value
+    group by keys.project_id, keys.tag_key
+),
+
+tagged as (
+    select
+        keys.project_id,
+        keys.tag_key,
+        coalesce(matches.tags, '{}') as tags,
+        case
+            when projects.has_tags then matches.tags is not null
+            -- A project without tags of its own: any category that is set makes a call a quality
+            -- one.
+            else
+                not {{ is_blank('keys.category_number') }}
+                and btrim(keys.category_number, {{ whitespace() }}) <> '-1'
+        end as is_tagged,
+        keys.loaded_at,
+        projects.made_with
+    from keys
+    inner join projects
+        on keys.project_id = projects.project_id
+    left join matches
+        on
+            keys.project_id = matches.project_id
+            and keys.tag_key = matches.tag_key
+)
+
+select * from tagged

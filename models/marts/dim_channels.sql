@@ -1,0 +1,45 @@
+with
+
+channels as (
+    select * from {{ ref('stg_config__static_channels') }}
+),
+
+conversions as (
+    select * from {{ ref('fct_conversions') }}
+),
+
+use_of_channels as (
+    select
+        project_id,
+        channel_id,
+        count(*) as conversions,
+        min(occurred_at) as first_conversion_at,
+        max(occurred_at) as last_conversion_at
+    from conversions
+    where channel_id is not null
+    group by project_id, channel_id
+),
+
+final as (
+    select
+        channels.channel_id,
+        channels.project_id,
+        channels.parameter,
+        channels.parameter_value,
+        channels.traffic_source,
+        channels.traffic_type,
+        channels.campaign,
+        channels.valid_from,
+        channels.valid_to,
+        coalesce(use_of_channels.conversions, 0) as conversions,
+        use_of_channels.first_conversion_at,
+        use_of_channels.last_conversion_at,
+        use_of_channels.conversions is not null as is_used
+    from channels
+    left join use_of_channels
+        on
+            channels.project_id = use_of_channels.project_id
+            and channels.channel_id = use_of_channels.channel_id
+)
+
+select * from final

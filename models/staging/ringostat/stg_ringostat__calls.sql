@@ -1,0 +1,137 @@
+-- One row a call, typed and named: the only place where a call's JSON is read. Incremental,
+-- because reading JSON is what costs; it depends on the raw rows alone, so no seed and no var can
+-- age in it.
+{{
+    config(
+        materialized='incremental',
+        unique_key=['project_id', 'call_id'],
+        incremental_strategy='merge',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['project_id', 'call_id'], 'unique': true},
+            {'columns': ['project_id', 'loaded_at']},
+            {'columns': ['project_id', 'caller_digits']},
+        ],
+        post_hook="{{ delete_projects_missing_upstream(source('ringostat', 'calls')) }}",
+    )
+}}
+
+with
+
+{% if is_incremental() %}
+projects as (
+    {{ distinct_projects(source('ringostat', 'calls')) }}
+),
+
+watermarks as (
+    {{ watermarks('projects') }}
+),
+
+calls as (
+    {{ arrived_after_watermark(source('ringostat', 'calls')) }}
+),
+{% else %}
+calls as (
+    select * from {{ source('ringostat', 'calls') }}
+),
+{% endif %}
+
+answered as (
+    select
+        calls.project_id,
+        calls.call_id,
+        calls.call_at,
+        calls.first_loaded_at,
+        calls.loaded_at,
+        calls.removed_at,
+        answer.*
+    from calls
+    cross join lateral jsonb_to_record(calls.payload) as answer (
+        caller text,
+        caller_number text,
+        dst text,
+        n_alias text,
+        additional_number text,
+        pool_name text,
+        scheme_name text,
+        department text,
+        call_type text,
+        disposition text,
+        billsec text,
+        waittime text,
+        call_counter text,
+        unique_call text,
+        proper_flag text,
+        category_number text,
+        category_mark text,
+        employee_number text,
+        employee_mark text,
+        utm_source text,
+        utm_medium text,
+        utm_campaign text,
+        utm_content text,
+        utm_term text,
+        client_id text,
+        landing text
+    )
+),
+
+typed as (
+    select
+        project_id,
+        call_id,
+
+        -- the call
+        call_at,
+        lower(btrim(call_type, {{ whitespace() }})) as call_type,
+        disposition,
+        {{ whole_number('waittime') }} as wait_seconds,
+        {{ whole_number('billsec') }} as talk_seconds,
+
+        -- the caller
+        coalesce({{ digits('caller') }}, {{ digits('caller_number') }}) as caller_digits,
+        {{ flag('unique_call') }} as unique_call,
+        {{ whole_number('call_counter') }} as call_counter,
+
+        -- where it came from
+        n_alias,
+        dst,
+        pool_name,
+        scheme_name,
+        department,
+        additional_number,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_content,
+        utm_term,
+        {{ has_visit('client_id', 'landing') }} as has_visit,
+
+        -- what was noted on it
+        category_number,
+        category_mark,
+        {{ normalised_disposition('disposition') }} as disposition_normalised,
+        proper_flag,
+        employee_number,
+        employee_mark,
+
+        -- when it got here
+        first_loaded_at,
+        loaded_at,
+        removed_at
+    from answered
+),
+
+-- Thousands of calls share a key: what configuration says of them is worked out once a key.
+keyed as (
+    select
+        *,
+        {{ surrogate_key(static_channel_parameters() + ['has_visit']) }} as attribution_key,
+        {{ surrogate_key([
+            'category_number', 'category_mark', 'disposition_normalised', 'proper_flag',
+            'employee_number', 'employee_mark', 'department', 'scheme_name',
+        ]) }} as tag_key
+    from typed
+)
+
+select * from keyed

@@ -1,0 +1,98 @@
+-- One row a form request, typed and named: the only place where a form's JSON is read.
+{{
+    config(
+        materialized='incremental',
+        unique_key=['project_id', 'form_id'],
+        incremental_strategy='merge',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['project_id', 'form_id'], 'unique': true},
+            {'columns': ['project_id', 'loaded_at']},
+            {'columns': ['project_id', 'caller_digits']},
+        ],
+        post_hook="{{ delete_projects_missing_upstream(source('ringostat', 'forms')) }}",
+    )
+}}
+
+with
+
+{% if is_incremental() %}
+projects as (
+    {{ distinct_projects(source('ringostat', 'forms')) }}
+),
+
+watermarks as (
+    {{ watermarks('projects') }}
+),
+
+forms as (
+    {{ arrived_after_watermark(source('ringostat', 'forms')) }}
+),
+{% else %}
+forms as (
+    select * from {{ source('ringostat', 'forms') }}
+),
+{% endif %}
+
+answered as (
+    select
+        forms.project_id,
+        forms.form_id,
+        forms.submitted_at,
+        forms.first_loaded_at,
+        forms.loaded_at,
+        answer.*
+    from forms
+    cross join lateral jsonb_to_record(forms.payload) as answer (
+        phone text,
+        tag text,
+        pool_name text,
+        client_id text,
+        landing text,
+        utm_source text,
+        utm_medium text,
+        utm_campaign text,
+        utm_content text,
+        utm_term text
+    )
+),
+
+typed as (
+    select
+        project_id,
+        form_id,
+        submitted_at,
+
+        -- the person
+        {{ digits('phone') }} as caller_digits,
+
+        -- where it came from
+        pool_name,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        utm_content,
+        utm_term,
+        {{ has_visit('client_id', 'landing') }} as has_visit,
+
+        -- what was noted on it
+        tag,
+
+        -- when it got here
+        first_loaded_at,
+        loaded_at
+    from answered
+),
+
+keyed as (
+    select
+        *,
+        {{ surrogate_key([
+            'pool_name', 'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term',
+            'has_visit',
+        ]) }} as attribution_key,
+        {{ surrogate_key(['tag']) }} as tag_key
+    from typed
+)
+
+select * from keyed

@@ -1,0 +1,7 @@
+with
+
+loaded_ranges as (
+    select * from {{ source('ringostat', 'loaded_ranges') }}
+)
+
+select * from loaded_ranges

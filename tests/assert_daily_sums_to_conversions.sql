@@ -1,0 +1,41 @@
+-- The daily table and the fact table are read side by side in one dashboard: a measure that differs
+-- between them costs the trust in both.
+with
+
+in_daily as (
+    select
+        project_id,
+        sum(conversions) as conversions,
+        sum(conversions_all) as conversions_all,
+        sum(conversions_tagged) as conversions_tagged,
+        sum(conversions_primary) as conversions_primary,
+        sum(conversions_tagged_primary) as conversions_tagged_primary,
+        sum(answered) as answered,
+        sum(missed) as missed,
+        sum(talk_seconds) as talk_seconds
+    from {{ ref('rpt_conversions_daily') }}
+    group by project_id
+),
+
+in_fact as (
+    select
+        project_id,
+        sum(is_counted::int) as conversions,
+        count(*) as conversions_all,
+        sum(is_tagged::int) as conversions_tagged,
+        sum(is_primary::int) as conversions_primary,
+        sum((is_tagged and is_primary)::int) as conversions_tagged_primary,
+        coalesce(sum(is_answered::int), 0) as answered,
+        coalesce(sum(1 - is_answered::int), 0) as missed,
+        coalesce(sum(talk_seconds), 0) as talk_seconds
+    from {{ ref('fct_conversions') }}
+    group by project_id
+)
+
+select
+    project_id,
+    to_jsonb(in_daily) as in_daily,
+    to_jsonb(in_fact) as in_fact
+from in_daily
+full join in_fact using (project_id)
+where to_jsonb(in_daily) is distinct from to_jsonb(in_fact)
