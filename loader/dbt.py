@@ -1,0 +1,41 @@
+"""Runs dbt as a child process, in the project's folder on the loader's warehouse."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from loader import ROOT, database
+from loader.errors import ConfigurationError
+
+
+def schema(layer: str) -> str:
+    """The schema that dbt puts a layer into: `staging`, `intermediate`, `marts` or `seeds`."""
+    return f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_{layer}"
+
+
+def dbt(*arguments: str, **settings: str) -> int:
+    """Runs `dbt` with `arguments`; its exit code. What it prints goes to stderr.
+
+    `settings` are environment variables that it gets beside those of this process. Uses the user's `profiles.yml` if there is one, else `profiles.example.yml` as it is. Raises
+    ConfigurationError if dbt is not installed.
+    """
+    program = Path(sys.executable).with_name("dbt")
+    if not program.exists():
+        raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
+    with tempfile.TemporaryDirectory() as folder:
+        if not (ROOT / "profiles.yml").exists():
+            shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
+            arguments += ("--profiles-dir", folder)
+        child = subprocess.run(
+            [program, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **database.environment(), **settings},
+            stdout=2,  # the file number of stderr: stdout is for results
+            check=False,
+        )
+    return child.returncode

@@ -1,0 +1,189 @@
+"""`ringostat demo`: the whole way once, on a bundled account, and what a marketer sees of it.
+
+The ordinary loader and the ordinary `dbt build`, on a database of the embedded Postgres that is the
+demo's own: nothing of it gets into the user's data, and nobody has to clean up after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from loader import database
+from loader.dbt import dbt
+from loader.errors import LoadError
+from loader.load import load_projects
+from loader.projects import choose, read_projects
+from loader.sandbox import SEEDS, Sandbox, demo_account
+
+DATABASE = "ringostat_demo"
+
+_KEYS = {11111: "SANDBOX_AUTH_KEY_CLINIC", 22222: "SANDBOX_AUTH_KEY_DEALER"}
+
+_NEXT_STEPS = f"""
+What next:
+  look at the dashboard      make bi
+  open the docs              make docs
+  query the marts            PGDATABASE={DATABASE} .venv/bin/ringostat db psql
+  connect your own account   RINGOSTAT_AUTH_KEY=... .venv/bin/ringostat connect \\
+                                 --name "My project" --time-zone Europe/Kyiv
+"""
+
+
+def demo() -> None:
+    """Loads the sandbox account, builds the marts, prints a summary to stdout.
+
+    A second run of the same day reads a fortnight again and changes nothing. Raises LoadError if
+    the load or the build fails.
+    """
+    notes = Console(stderr=True)
+    with Sandbox(demo_account(datetime.now(timezone.utc).date())) as sandbox, _settings(sandbox):
+        for loaded in load_projects(choose(read_projects(), ())):
+            if loaded.error:
+                raise LoadError(f"{loaded.project}: {loaded.error}")
+            notes.print(f"{loaded.project}: {loaded.landed}", highlight=False)
+        with notes.status("building the marts: dbt build"):
+            if dbt("build", "--quiet") != 0:
+                raise LoadError("dbt build failed: see above")
+        with database.connect(database.environment()) as conn:
+            print_summary(conn)
+    Console().print(_NEXT_STEPS, markup=False, highlight=False)
+
+
+def print_summary(conn: psycopg.Connection) -> None:
+    """What the marts of the warehouse say, as tables on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=110)  # a pipe has no width, and 80 columns break the tables
+    for table in (
+        _last_days(conn),
+        _kpi_modes(conn),
+        _unmapped_pools(conn),
+    ):
+        console.print(table)
+        console.print()
+
+
+@contextmanager
+def _settings(sandbox: Sandbox) -> Iterator[None]:
+    """The environment of the demo: its API, its keys, its seeds, its database; the user's back
+    afterwards."""
+    before = dict(os.environ)
+    for variable in before:
+        if variable.startswith(("PG", "RINGOSTAT_")):
+            del os.environ[variable]
+    os.environ["PGDATABASE"] = DATABASE
+    os.environ["RINGOSTAT_SEEDS"] = str(SEEDS)
+    os.environ["RINGOSTAT_API_URL"] = sandbox.url
+    for project_id, variable in _KEYS.items():
+        os.environ[variable] = sandbox.project(project_id).auth_key
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _last_days(conn: psycopg.Connection) -> Table:
+    rows = conn.execute(
+        """
+        select
+            project_name,
+            traffic_source,
+            traffic_type,
+            campaign,
+            sum(conversions) as conversions,
+            sum(answered) as answered,
+            sum(missed) as missed
+        from ringostat_marts.rpt_conversions_daily
+        where
+            conversion_date
+            > (select max(conversion_date) from ringostat_marts.rpt_conversions_daily) - 30
+        group by project_name, traffic_source, traffic_type, campaign
+        order by project_name, conversions desc, traffic_source, traffic_type, campaign
+        """
+    ).fetchall()
+    table = _table(
+        "Conversions of the last 30 days, by each project's KPI mode",
+        ("project", "source", "type", "campaign"),
+        ("conversions", "answered", "missed"),
+    )
+    project = None
+    for name, *labels, conversions, answered, missed in rows:
+        if project not in (None, name):
+            table.add_section()
+        table.add_row(
+            "" if name == project else name, *labels, *_counts(conversions, answered, missed)
+        )
+        project = name
+    return table
+
+
+def _kpi_modes(conn: psycopg.Connection) -> Table:
+    rows = conn.execute(
+        """
+        select
+            projects.project_name,
+            projects.kpi_mode,
+            count(*) as conversions,
+            count(*) filter (where is_tagged) as tagged,
+            count(*) filter (where is_primary) as first_ones,
+            count(*) filter (where is_tagged and is_primary) as both_of_it,
+            round(100.0 * count(*) filter (where attribution_method = 'unknown') / count(*), 1)
+        from ringostat_marts.fct_conversions
+        inner join ringostat_marts.dim_projects as projects using (project_id)
+        group by projects.project_id, projects.project_name, projects.kpi_mode
+        order by projects.project_name
+        """
+    ).fetchall()
+    table = _table(
+        "KPI modes side by side, all that is loaded",
+        ("project", "counts by"),
+        ("all", "tagged", "primary", "tagged_primary", "in «Неизвестная кампания»"),
+    )
+    for name, mode, *counts, unknown in rows:
+        table.add_row(name, mode, *_counts(*counts), f"{unknown} %")
+    return table
+
+
+def _unmapped_pools(conn: psycopg.Connection) -> Table:
+    rows = conn.execute(
+        """
+        select
+            project_name,
+            pool_name,
+            conversions,
+            coalesce(suggested_value, ''),
+            coalesce(suggestion_reason, '')
+        from ringostat_marts.rpt_unmapped_pools
+        inner join ringostat_marts.dim_projects using (project_id)
+        order by project_name, suggested_value is null, conversions desc
+        """
+    ).fetchall()
+    table = _table(
+        "Pools in «Неизвестная кампания»: add them to static_channels.csv",
+        ("project", "pool", "nearly equals", "but for"),
+        ("conversions",),
+    )
+    for name, pool, conversions, suggestion, reason in rows:
+        table.add_row(name, f"«{pool}»", suggestion, reason, *_counts(conversions))
+    return table
+
+
+def _table(title: str, texts: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in texts:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _counts(*values: int) -> list[str]:
+    return [f"{value:,}" for value in values]

@@ -1,0 +1,398 @@
+"""Postgres: the raw tables, and one window in one transaction.
+
+Postgres parses an answer itself: the calls do not pass through Python one by one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from loader.api import Answer
+from loader.errors import ConfigurationError, LoadError
+from loader.projects import Project
+from loader.windows import Window
+
+# A missing call this near to an end of what a run read is not believed to be gone: a wrong zone
+# or bound moves calls over the ends by 26 hours at the most.
+_OUTER = timedelta(hours=26)
+
+# NUL, and halves of a pair that stands for one character beyond U+FFFF.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_TABLES = (Path(__file__).parent / "landing.sql").read_text(encoding="utf-8")
+
+
+def create_tables(conn: psycopg.Connection) -> None:
+    """Creates the schema `ringostat_raw` where it is missing; an existing one stays as it is.
+
+    Raises ConfigurationError if the role may not do so or the database is read-only.
+    """
+    try:
+        with conn.transaction():
+            # Two first loads at once: one creates, the other waits and finds all of it.
+            conn.execute("select pg_advisory_xact_lock(hashtextextended('ringostat_raw', 0))")
+            # The view that the file creates last: if it exists, all the rest does.
+            if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
+                conn.execute(_TABLES)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
+            f"to create schemas: grant create on database {conn.info.dbname} to {conn.info.user}"
+        ) from None
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
+
+
+@contextmanager
+def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
+    """Holds the project against other loads, on this machine or another.
+
+    Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
+    """
+    key = f"ringostat load {project.project_id}"
+    taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
+    if not taken.fetchone()[0]:
+        raise LoadError(f"another load of project {project.project_id} is running")
+    try:
+        yield
+    finally:
+        with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
+            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+
+
+def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
+    """Up to where `project` is loaded without a gap from the moment `first` on; None if not."""
+    row = conn.execute(
+        """
+        select loaded_until
+        from ringostat_raw.loaded_ranges
+        where project_id = %s and loaded_from <= %s and loaded_until > %s
+        """,
+        [project.project_id, first, first],
+    ).fetchone()
+    return row[0] if row else None
+
+
+@dataclass
+class Run:
+    """One run over one project: `period` is all of it. Its windows are landed in order.
+
+    `missing` gathers the calls that the answers should have held and did not. Only the last
+    window removes them: until then, the run has not read far enough beyond them.
+    """
+
+    project: Project
+    period: Window
+    first_load_id: int | None = None
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """How many calls a window brought, and what became of them."""
+
+    fetched: int = 0
+    inserted: int = 0
+    updated: int = 0
+    removed: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fetched} calls read: {self.inserted} new, {self.updated} changed, "
+            f"{self.removed} removed"
+        )
+
+    def __add__(self, other: Landed) -> Landed:
+        return Landed(
+            self.fetched + other.fetched,
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.removed + other.removed,
+        )
+
+
+def land(
+    conn: psycopg.Connection,
+    run: Run,
+    window: Window,
+    answer: Answer,
+    asked_at: datetime,
+    previous: Future[Landed] | None,
+) -> Landed:
+    """Lands a window's calls and its row of the load log in one transaction.
+
+    Two windows may be landed at once, by two connections: parsing, which is most of the work,
+    goes on side by side, then a window waits until the `previous` one is committed. So `loaded_at`
+    grows in the order of commits, and two windows never wait for each other's rows. If the
+    previous one failed, so does this.
+
+    Raises LoadError, with nothing landed, for an answer that must not be believed.
+    """
+    with conn.transaction():
+        _parse(conn, run.project, answer)
+        _check(conn, run.project, window)
+        if previous is not None:
+            previous.result()
+        return _merge(conn, run, window, answer, asked_at)
+
+
+def record_failure(
+    conn: psycopg.Connection, project: Project, window: Window, asked_at: datetime, error: str
+) -> None:
+    """Writes a `failed` row into the load log: nothing of `window` was landed."""
+    conn.execute(
+        """
+        insert into ringostat_raw.loads
+            (project_id, window_from, window_to, status, started_at, finished_at, error)
+        values (%s, %s, %s, 'failed', %s, clock_timestamp(), %s)
+        """,
+        [project.project_id, window.begins, window.ends, asked_at, error],
+    )
+
+
+def _parse(conn: psycopg.Connection, project: Project, answer: Answer) -> None:
+    """Makes the temporary table `answer`: the calls in the order answered, the last of an id."""
+    # A calldate without an offset is the project's time.
+    conn.execute("select set_config('timezone', %s, true)", [project.time_zone.key])
+    try:
+        with conn.transaction():
+            _expand(conn, answer.body)
+    except psycopg.DataError:
+        try:
+            _expand(conn, storable(answer.body))
+        except (psycopg.errors.InvalidDatetimeFormat, psycopg.errors.DatetimeFieldOverflow) as error:
+            raise LoadError(f"unreadable calldate: {error.diag.message_primary}") from None
+    conn.execute(
+        """
+        delete from answer as earlier
+        using answer as later
+        where earlier.call_id = later.call_id and earlier.place < later.place
+        """
+    )
+
+
+def _expand(conn: psycopg.Connection, body: str) -> None:
+    conn.execute(
+        r"""
+        create temporary table answer on commit drop as
+        select
+            place,
+            payload,
+            case
+                when btrim(payload ->> 'uniqueid', E' \t\n\r\f\x0b\u00a0') <> ''
+                    then payload ->> 'uniqueid'
+                else 'sha256:' || encode(sha256(convert_to(
+                    coalesce(payload ->> 'calldate', '') || '|'
+                    || coalesce(payload ->> 'caller', '') || '|'
+                    || coalesce(payload ->> 'dst', ''), 'utf8')), 'hex')
+            end as call_id,
+            case
+                when payload ->> 'calldate' like '____-__-__%%'
+                    then (payload ->> 'calldate')::timestamptz
+            end as call_at,
+            coalesce(
+                split_part(split_part(payload ->> 'call_card', 'project_id=', 2), '&', 1), ''
+            ) as project_id
+        from jsonb_array_elements(%s::jsonb) with ordinality as answered (payload, place)
+        """,
+        [body],
+    )
+
+
+def _check(conn: psycopg.Connection, project: Project, window: Window) -> None:
+    """Raises LoadError for calls of another project, another period, or of no readable time."""
+    wrong = conn.execute(
+        r"""
+        select call_id, call_at, payload ->> 'calldate', project_id
+        from answer
+        where
+            project_id not in ('', %(project_id)s)
+            or call_at is null
+            or call_at not between %(earliest)s and %(latest)s
+        -- the wrong key explains the rest
+        order by project_id not in ('', %(project_id)s) desc, place
+        limit 1
+        """,
+        {
+            "project_id": str(project.project_id),
+            "earliest": window.earliest,
+            "latest": window.latest,
+        },
+    ).fetchone()
+    if wrong is None:
+        return
+    call_id, call_at, calldate, project_id = wrong
+    if project_id not in ("", str(project.project_id)):
+        raise LoadError(
+            f"the key in {project.key_variable} opens Ringostat project {project_id}, "
+            f"but projects.csv gives it to project {project.project_id}"
+        )
+    if call_at is None:
+        raise LoadError(f"call {call_id} has an unreadable calldate: {calldate!r}")
+    raise LoadError(
+        f"call {call_id} of {calldate} lies outside the period asked for, {window}: is time_zone "
+        "in projects.csv the zone that the project has in Ringostat?"
+    )
+
+
+def _merge(
+    conn: psycopg.Connection, run: Run, window: Window, answer: Answer, asked_at: datetime
+) -> Landed:
+    """Brings `calls` up to the table `answer` and writes the load log."""
+    # Later than any earlier load's, even if the machine's clock was set back: dbt reads on from
+    # the latest `loaded_at` it has seen.
+    load_id, now = conn.execute(
+        """
+        select
+            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
+            greatest(clock_timestamp(), max(finished_at) + interval '1 microsecond')
+        from ringostat_raw.loads
+        where project_id = %s
+        """,
+        [run.project.project_id],
+    ).fetchone()
+    values = {
+        "project_id": run.project.project_id,
+        "load_id": load_id,
+        "now": now,
+        "certain_from": window.certain_from,
+        "certain_to": window.certain_to,
+        "begins": window.begins,
+        "ends": window.ends,
+        "asked_at": asked_at,
+    }
+    # An unchanged call is left out before the upsert: it is neither written nor locked.
+    inserted, updated = conn.execute(
+        """
+        with different as (
+            select answer.place, calls.call_id is null as is_new
+            from answer
+            left join lateral (
+                select *
+                from ringostat_raw.calls
+                where calls.project_id = %(project_id)s and calls.call_id = answer.call_id
+                limit 1  -- one look into the index a call, never a reading of the whole table
+            ) as calls on true
+            where
+                calls.call_id is null
+                or calls.removed_at is not null
+                or calls.call_at <> answer.call_at
+                or calls.payload <> answer.payload
+        ),
+
+        written as (
+            insert into ringostat_raw.calls
+                (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at)
+            select %(project_id)s, call_id, call_at, payload, %(load_id)s, %(now)s, %(now)s
+            from answer
+            where place in (select place from different)
+            on conflict (project_id, call_id) do update set
+                call_at = excluded.call_at,
+                payload = excluded.payload,
+                load_id = excluded.load_id,
+                loaded_at = excluded.loaded_at,
+                removed_at = excluded.removed_at
+        )
+
+        select count(*) filter (where is_new), count(*) filter (where not is_new)
+        from different
+        """,
+        values,
+    ).fetchone()
+    missing = conn.execute(
+        """
+        select call_id
+        from ringostat_raw.calls
+        where
+            project_id = %(project_id)s
+            and call_at >= %(certain_from)s
+            and call_at < %(certain_to)s
+            and removed_at is null
+            and not exists (select from answer where answer.call_id = calls.call_id)
+        """,
+        values,
+    ).fetchall()
+    run.first_load_id = run.first_load_id or load_id
+    run.missing += [call_id for (call_id,) in missing]
+    removed = 0
+    if window.end == run.period.end:
+        removed = _remove_missing(conn, run, load_id, now)
+    landed = Landed(answer.rows, inserted, updated, removed)
+    conn.execute(
+        """
+        insert into ringostat_raw.loads
+            (load_id, project_id, window_from, window_to, status, fetched, inserted, updated,
+             removed, started_at, finished_at)
+        overriding system value
+        values (%(load_id)s, %(project_id)s, %(begins)s, %(ends)s, 'loaded', %(fetched)s,
+                %(inserted)s, %(updated)s, %(removed)s, %(asked_at)s, %(now)s)
+        """,
+        {**values, **vars(landed)},
+    )
+    return landed
+
+
+def _remove_missing(conn: psycopg.Connection, run: Run, load_id: int, now: datetime) -> int:
+    """Marks as removed what the whole run did not find, its outer hours left alone."""
+    return conn.execute(
+        """
+        update ringostat_raw.calls
+        set removed_at = %(now)s, loaded_at = %(now)s, load_id = %(load_id)s
+        where
+            project_id = %(project_id)s
+            and call_id = any(%(missing)s)
+            and removed_at is null
+            and call_at >= %(removable_from)s
+            and call_at < %(removable_to)s
+            -- a call that moved to another time has been written by this run
+            and load_id < %(first_load_id)s
+        """,
+        {
+            "project_id": run.project.project_id,
+            "load_id": load_id,
+            "now": now,
+            "missing": run.missing,
+            "removable_from": run.period.begins + _OUTER,
+            "removable_to": run.period.ends - _OUTER,
+            "first_load_id": run.first_load_id,
+        },
+    ).rowcount
+
+
+def storable(body: str) -> str:
+    """The JSON array `body` without what `jsonb` cannot hold.
+
+    NUL and lone surrogates become U+FFFD, raw control characters are escaped, NaN and numbers
+    out of range become text. Slow, since each call passes through Python: for such answers only.
+    """
+    rows = json.loads(body, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
+    return json.dumps(_clean(rows), ensure_ascii=False)
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _int(text: str) -> int | str:
+    return int(text) if len(text) < 4000 else text

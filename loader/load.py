@@ -1,0 +1,231 @@
+"""The loop that joins projects, API, windows and landing: what `ringostat load` does."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta, timezone
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loader import database, landing
+from loader.api import Answer, Api, RefusedWindow
+from loader.errors import ConfigurationError, LoadError
+from loader.landing import Landed, Run
+from loader.projects import Project, auth_key
+from loader.windows import Cursor, Window, instant, wall_clock
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LOOKBACK_DAYS = 14
+DEFAULT_JOBS = 4
+
+_FAILURES = (LoadError, ConfigurationError, psycopg.Error)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The part of a project's time to load, on its zone's clock, naive.
+
+    `since` None: from where it is loaded without a gap, less `lookback_days`, and never before
+    `load_from`. `until` None, or later than now: until now.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    lookback_days: int = DEFAULT_LOOKBACK_DAYS
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What became of one project's load; `error` is None if all that was asked is landed."""
+
+    project: Project
+    landed: Landed
+    error: str | None = None
+
+
+def load_projects(
+    projects: Sequence[Project], asked: Asked = Asked(), jobs: int = DEFAULT_JOBS
+) -> list[Loaded]:
+    """Loads `projects`, `jobs` of them side by side, into the warehouse.
+
+    One project's failure is its own: it is logged, written to the load log and returned. Shows a
+    progress bar on a terminal. Raises ConfigurationError, with nothing touched, for a missing key,
+    for settings that cannot work, and for a Postgres that cannot be reached or written.
+    """
+    apis = [Api(auth_key(project.key_variable), project.key_variable) for project in projects]
+    warehouse = database.environment()
+    with database.connect(warehouse) as conn:
+        landing.create_tables(conn)
+    stop = threading.Event()
+    with _progress() as progress, ThreadPoolExecutor(jobs) as pool:
+        futures = [
+            pool.submit(
+                _load_project, project, api, asked, warehouse, _bar(progress, project), stop
+            )
+            for project, api in zip(projects, apis, strict=True)
+        ]
+        try:
+            return [future.result() for future in futures]
+        except KeyboardInterrupt:
+            stop.set()  # each project ends after the window it is at
+            raise
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A window on its way: `landed` is done once it is committed, or has failed."""
+
+    window: Window
+    asked_at: datetime
+    landed: Future[Landed]
+
+
+def _load_project(
+    project: Project,
+    api: Api,
+    asked: Asked,
+    warehouse: Mapping[str, str],
+    show: Callable[[Window, Window, Landed], None],
+    stop: threading.Event,
+) -> Loaded:
+    """Loads one project. Whatever is wrong with it ends up in `error`."""
+    landed = Landed()
+    try:
+        with (
+            database.connect(warehouse) as conn,
+            database.connect(warehouse) as one,
+            database.connect(warehouse) as other,
+            landing.lock(conn, project),
+        ):
+            period = _period(conn, project, asked)
+            if period is None:
+                log.info("%s: nothing to load", project)
+                return Loaded(project, landed)
+            log.info("%s: loading %s", project, period)
+            with closing(_steps(api, Run(project, period), (one, other), stop)) as steps:
+                for step in steps:
+                    landed += _finish(conn, project, step)
+                    show(period, step.window, landed)
+    except _FAILURES as error:
+        log.error("%s: %s", project, _describe(error))
+        return Loaded(project, landed, _describe(error))
+    log.info("%s: done, %s", project, landed)
+    return Loaded(project, landed)
+
+
+def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window | None:
+    """What to read of `project`; None if that is nothing."""
+    zone = project.time_zone
+    now = wall_clock(datetime.now(timezone.utc), zone).replace(microsecond=0)
+    # What has not happened yet must not be claimed as loaded.
+    end = min(asked.until or now, now)
+    start = asked.since
+    if start is None:
+        first = datetime.combine(project.load_from, time())
+        until = landing.loaded_until(conn, project, instant(first, zone))
+        lookback = timedelta(days=asked.lookback_days)
+        start = first if until is None else max(first, wall_clock(until, zone) - lookback)
+    return Window(start, end, zone) if start < end else None
+
+
+def _steps(
+    api: Api, run: Run, connections: Sequence[psycopg.Connection], stop: threading.Event
+) -> Iterator[_Step]:
+    """Reads the run's period window by window, in order; ends after the first that fails.
+
+    The next window is fetched while the last ones are landed, one by each connection.
+    """
+    cursor = Cursor(run.period, api.row_cap)
+    turns = itertools.cycle(connections)
+    steps: deque[_Step] = deque()
+    with ThreadPoolExecutor(len(connections)) as pool:
+        while cursor.window is not None and not stop.is_set():
+            asked_at = datetime.now(timezone.utc)
+            try:
+                answer = _answer(api, cursor)
+            except LoadError as error:
+                yield from steps
+                failed: Future[Landed] = Future()
+                failed.set_exception(error)
+                yield _Step(cursor.window, asked_at, failed)
+                return
+            if len(steps) == len(connections):
+                yield steps.popleft()  # finished before its connection takes the next turn
+            window = cursor.window
+            previous = steps[-1].landed if steps else None
+            landed = pool.submit(
+                landing.land, next(turns), run, window, answer, asked_at, previous
+            )
+            steps.append(_Step(window, asked_at, landed))
+            cursor.read(answer.rows)
+        yield from steps
+
+
+def _answer(api: Api, cursor: Cursor) -> Answer:
+    """The calls of the cursor's window, which becomes shorter until an answer is whole."""
+    while True:
+        try:
+            return api.calls(cursor.window)
+        except RefusedWindow as refusal:
+            log.debug("%s: %s", cursor.window, refusal)
+            if not cursor.halve(refusal.shortest):
+                raise LoadError(f"{refusal}, for no more than {cursor.window}") from None
+
+
+def _finish(conn: psycopg.Connection, project: Project, step: _Step) -> Landed:
+    """Waits until the step's window is landed; a failure is written to the load log."""
+    try:
+        landed = step.landed.result()
+    except _FAILURES as error:
+        # If Postgres itself is what failed, the first error is the one to tell.
+        with suppress(psycopg.Error):
+            landing.record_failure(conn, project, step.window, step.asked_at, _describe(error))
+        raise
+    log.debug("%s: %s: %s", project, step.window, landed)
+    return landed
+
+
+def _describe(error: Exception) -> str:
+    """An error in one line, for people. Of Postgres's errors without the details, which may
+    quote a call."""
+    if isinstance(error, psycopg.Error):
+        text = error.diag.message_primary or str(error)
+        return f"Postgres: {' '.join(text.split())}"
+    return str(error)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[calls]:,} calls"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _bar(progress: Progress, project: Project) -> Callable[[Window, Window, Landed], None]:
+    """A bar of `progress` for one project: call it with the period, the window, the sum so far."""
+    task = progress.add_task(project.project_name, total=None, calls=0)
+
+    def show(period: Window, window: Window, landed: Landed) -> None:
+        progress.update(
+            task,
+            total=(period.end - period.start).total_seconds(),
+            completed=(window.end - period.start).total_seconds(),
+            calls=landed.fetched,
+        )
+
+    return show

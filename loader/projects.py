@@ -1,0 +1,162 @@
+"""`seeds/projects.csv` → Project: which projects are loaded, in which zone, with which key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from loader import seeds
+from loader.errors import ConfigurationError
+from loader.seeds import Fault
+
+COLUMNS = (
+    "project_id",
+    "project_name",
+    "auth_key_env",
+    "time_zone",
+    "kpi_mode",
+    "load_from",
+    "is_active",
+)
+KPI_MODES = ("all", "tagged", "primary", "tagged_primary")
+DEFAULT_KEY_VARIABLE = "RINGOSTAT_AUTH_KEY"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Ringostat project as the user configured it.
+
+    `key_variable` names the environment variable that holds the Auth-key, `load_from` is the
+    first day to load, in `time_zone`. An empty `kpi_mode` leaves the choice to the dbt var.
+    """
+
+    project_id: int
+    project_name: str
+    key_variable: str
+    time_zone: ZoneInfo
+    kpi_mode: str
+    load_from: date
+    is_active: bool
+
+    def __str__(self) -> str:
+        return f"project {self.project_id} ({self.project_name})"
+
+
+def parse_seed() -> seeds.Seed:
+    return seeds.parse(seeds.folder() / "projects.csv", COLUMNS)
+
+
+def read_projects() -> list[Project]:
+    """Every project of `projects.csv`, in its order.
+
+    Raises ConfigurationError with every fault of the file.
+    """
+    seed = parse_seed()
+    seeds.refuse([*seed.faults, *find_faults(seed.rows)])
+    return [_project(row) for row in seed.rows]
+
+
+def find_faults(rows: Sequence[seeds.Row]) -> Iterator[Fault]:
+    """What is wrong with the cells of `projects.csv`."""
+    first_rows: dict[str, seeds.Row] = {}
+    for row in rows:
+        for column, is_right, wanted in _CELLS:
+            if not is_right(row[column]):
+                yield Fault(row.at(column), f"{column}: {wanted}")
+        first = first_rows.setdefault(row["project_id"], row)
+        if first is not row:
+            what = f"project_id: the project stands twice, first in line {first.line}"
+            yield Fault(row.at("project_id"), what)
+
+
+def choose(projects: list[Project], ids: Collection[int]) -> list[Project]:
+    """The active projects, or those of `ids` alone.
+
+    Raises ConfigurationError for an id that is unknown or inactive, and where none is left.
+    """
+    known = {project.project_id: project for project in projects}
+    for project_id in ids:
+        if project_id not in known:
+            listed = ", ".join(map(str, known)) or "none yet"
+            raise ConfigurationError(f"projects.csv has no project {project_id} (it has: {listed})")
+        if not known[project_id].is_active:
+            raise ConfigurationError(
+                f"project {project_id} is inactive: `ringostat project activate {project_id}`"
+            )
+    chosen = [
+        project
+        for project in projects
+        if project.is_active and (not ids or project.project_id in ids)
+    ]
+    if not chosen:
+        raise ConfigurationError(
+            f"{seeds.folder() / 'projects.csv'} lists no active project: "
+            "add yours with `ringostat connect`, or by hand"
+        )
+    return chosen
+
+
+def auth_key(variable: str) -> str:
+    """The Auth-key in the environment variable `variable`.
+
+    Raises ConfigurationError, which names the variable and never shows the value.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigurationError(f"{variable} is not set: put the project's Auth-key into it")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigurationError(f"{variable} holds spaces or letters that no Auth-key has")
+    return key
+
+
+def read_zone(name: str) -> ZoneInfo | None:
+    """The time zone of an IANA name, None if there is no such zone."""
+    try:
+        return ZoneInfo(name)
+    # ZoneInfoNotFoundError is a KeyError; a folder's name, such as `Europe`, is an OSError.
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def is_project_number(text: str) -> bool:
+    return re.fullmatch(r"[1-9]\d{0,17}", text) is not None
+
+
+def is_key_variable(text: str) -> bool:
+    return re.fullmatch(r"[A-Z_][A-Z0-9_]*", text) is not None
+
+
+# What a cell must be, column by column. The cell itself stays out of the message: somebody may
+# have put the key there.
+_CELLS: tuple[tuple[str, Callable[[str], object], str], ...] = (
+    ("project_id", is_project_number, "a project number is wanted, such as 11111"),
+    (
+        "auth_key_env",
+        lambda cell: not cell or is_key_variable(cell),
+        "the NAME of an environment variable is wanted, in capitals: never the key itself",
+    ),
+    ("time_zone", read_zone, "an IANA zone is wanted, such as Europe/Kyiv"),
+    (
+        "kpi_mode",
+        lambda cell: cell in ("", *KPI_MODES),
+        f"one of {', '.join(KPI_MODES)} is wanted, or nothing",
+    ),
+    ("load_from", seeds.read_day, "a day is wanted, such as 2024-01-31"),
+    ("is_active", lambda cell: cell.lower() in ("true", "false"), "true or false is wanted"),
+)
+
+
+def _project(row: seeds.Row) -> Project:
+    return Project(
+        project_id=int(row["project_id"]),
+        project_name=row["project_name"],
+        key_variable=row["auth_key_env"] or DEFAULT_KEY_VARIABLE,
+        time_zone=ZoneInfo(row["time_zone"]),
+        kpi_mode=row["kpi_mode"],
+        load_from=date.fromisoformat(row["load_from"]),
+        is_active=row["is_active"].lower() == "true",
+    )

@@ -1,0 +1,347 @@
+"""A small Ringostat: `GET /calls/list` and `GET /sipstatus/online` on loopback.
+
+This page doubles as notes on the API. A letter says how well each point is known: D, documented by
+the vendor; V, seen in the vendor's sample answer; C, seen in working code of others; U, unknown.
+What is unknown is a setting where a client could be hurt by it, and one guess where not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
+
+ROW_CAP = 6500  # D: "no more than 6500 calls in one request; split the period"
+OVER_CAP = ("cut_start", "cut_end", "error", "none")
+WALL_CLOCK = "%Y-%m-%d %H:%M:%S"  # C: `from` and `to`, without a zone: the project's
+
+PARAMETERS = ("export_type", "from", "to", "fields", "merge", "order")
+FIELDS = (
+    # when, and which call
+    "calldate", "uniqueid", "call_card", "recording", "recording_wav", "has_recording",
+    # who called whom; who took the call
+    "caller", "caller_number", "dst", "n_alias", "connected_with", "additional_number",
+    "scheme_name", "department", "employee_number", "employee_mark", "employee_fio",
+    # how it went
+    "call_type", "disposition", "duration", "billsec", "waittime", "duration_ms",
+    "call_counter", "unique_call", "proper_flag", "repeated_flag",
+    "category_number", "category_mark",
+    # where the caller came from
+    "pool_name", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term",
+    "client_id", "landing", "refferrer", "remote_ip",
+)  # fmt: skip
+
+Call = dict[str, object]
+UNREADABLE = float("inf")
+
+
+@dataclass
+class SandboxProject:
+    """One project: one Auth-key, one time zone (D).
+
+    `calls` are rows as `/calls/list` answers them, in any order; keys may be missing, values odd.
+    They may be changed in any way between two requests. `refused_fields` are those that this
+    project answers with "incorrect field name".
+    """
+
+    project_id: int
+    auth_key: str
+    time_zone: str
+    calls: list[Call]
+    refused_fields: frozenset[str] = frozenset()
+
+    _timeline: _Timeline | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def calls_between(self, start: float, end: float, inclusive_to: bool) -> list[Call]:
+        """The calls of a period in order of time, then those of which none can say when they were.
+
+        `start` and `end` are seconds since 1970.
+        """
+        # Comparing 10,000 texts with themselves takes a fraction of a millisecond, reading them 20.
+        made_from = (self.time_zone, [call.get("calldate") for call in self.calls])
+        if self._timeline is None or self._timeline.made_from != made_from:
+            moments = [moment_of(calldate, self.zone) for calldate in made_from[1]]
+            order = sorted(range(len(moments)), key=moments.__getitem__)
+            self._timeline = _Timeline(made_from, [moments[row] for row in order], order)
+        moments, order = self._timeline.moments, self._timeline.order
+
+        first = bisect_left(moments, start)
+        last = (bisect_right if inclusive_to else bisect_left)(moments, end)
+        rows = order[first:last] + order[bisect_left(moments, UNREADABLE) :]
+        return [self.calls[row] for row in rows]
+
+
+@dataclass(frozen=True)
+class _Timeline:
+    made_from: tuple[str, list[object]]
+    moments: list[float]
+    order: list[int]
+
+
+def moment_of(calldate: object, zone: ZoneInfo) -> float:
+    """Seconds since 1970 of a `calldate`, UNREADABLE if it is none.
+
+    V: `2019-06-02T09:30:47+0300`. C: other offsets; `+03:00`, `Z` and no offset are read as well.
+    """
+    layout = r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:(Z)|([+-]\d\d):?(\d\d))?"
+    found = re.fullmatch(layout, calldate) if isinstance(calldate, str) else None
+    if not found:
+        return UNREADABLE
+    day, clock, utc, hours, minutes = found.groups()
+    offset = "+00:00" if utc else f"{hours}:{minutes}" if hours else ""
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{offset}")
+        return (moment if offset else moment.replace(tzinfo=zone)).timestamp()
+    except (ValueError, OverflowError):
+        return UNREADABLE
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    content_type: str
+    text: str
+
+    @classmethod
+    def as_json(cls, value: object) -> Answer:
+        return cls(200, "application/json", json.dumps(value, ensure_ascii=False))
+
+    @classmethod
+    def as_csv(cls, fields: list[str], calls: Iterable[Call]) -> Answer:
+        lines = io.StringIO()
+        writer = csv.DictWriter(lines, fields, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(calls)
+        return cls(200, "text/csv", lines.getvalue())
+
+    @classmethod
+    def plain(cls, status: int, text: str) -> Answer:
+        return cls(status, "text/plain", text)
+
+    @classmethod
+    def html(cls, status: int, text: str) -> Answer:
+        return cls(status, "text/html", f"<html><body><h1>{status} {text}</h1></body></html>")
+
+
+class Refusal(Exception):
+    """A request that is not answered with data but with `args[0]`, an Answer."""
+
+
+class Sandbox:
+    """The API on a port of 127.0.0.1 for as long as the `with` block lasts.
+
+    `over_cap`: what more calls than `row_cap` lead to (U): `cut_end` loses the answer's last rows,
+    `cut_start` its first, `error` answers 400, `none` answers them all (C: 48 000 rows once).
+    `inclusive_to`: whether a call of the very second `to` is answered (U).
+    `fold`: which of two equal wall clocks a bound means when clocks go back, 0 the first (U).
+    `refusal_status`: with which status "incorrect field name" comes (C: 200 and 400).
+    `port`: 0 takes a free one.
+
+    `url` is what a client needs; `requests` lists (path, parameters) of each request so far.
+    """
+
+    def __init__(
+        self,
+        projects: Iterable[SandboxProject],
+        *,
+        row_cap: int = ROW_CAP,
+        over_cap: str = "cut_end",
+        inclusive_to: bool = True,
+        fold: int = 0,
+        refusal_status: int = 200,
+        port: int = 0,
+    ) -> None:
+        if over_cap not in OVER_CAP:
+            raise ValueError(f"over_cap is {over_cap!r}, not one of {', '.join(OVER_CAP)}")
+        self.projects = {project.project_id: project for project in projects}
+        self.row_cap = row_cap
+        self.over_cap = over_cap
+        self.inclusive_to = inclusive_to
+        self.fold = fold
+        self.refusal_status = refusal_status
+        self.port = port
+        self.requests: list[tuple[str, dict[str, str]]] = []
+
+    def __enter__(self) -> Sandbox:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
+        self._server.sandbox = self
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def project(self, project_id: int) -> SandboxProject:
+        return self.projects[project_id]
+
+    def answer(self, path: str, parameters: dict[str, str], auth_key: str | None) -> Answer:
+        """What a GET of `path` is answered; `auth_key` is the header's."""
+        self.requests.append((path, parameters))
+        try:
+            if path not in ("/calls/list", "/sipstatus/online"):
+                raise Refusal(Answer.html(404, "Not Found"))
+            project = self._project_of(parameters, auth_key)
+            if path == "/sipstatus/online":  # D: an array; U: of what, while nobody is online here
+                return Answer.as_json([])
+            return self._list_calls(project, parameters)
+        except Refusal as refusal:
+            return refusal.args[0]
+
+    def _project_of(self, parameters: dict[str, str], auth_key: str | None) -> SandboxProject:
+        # D: the key belongs in the header. C: in the query it is answered with 400 and HTML.
+        if any(re.sub(r"[^a-z]", "", name.lower()) in ("authkey", "key") for name in parameters):
+            raise Refusal(Answer.html(400, "Bad Request"))
+        # C: the status; U: the text. One key is one project (D), so the key tells which one.
+        for project in self.projects.values():
+            if project.auth_key == auth_key:
+                return project
+        raise Refusal(Answer.plain(401, "Unauthorized"))
+
+    def _list_calls(self, project: SandboxProject, parameters: dict[str, str]) -> Answer:
+        for name in parameters:  # U; here a misspelt parameter must not pass for an answered one
+            if name not in PARAMETERS:
+                raise Refusal(Answer.plain(400, f"the sandbox knows no parameter {name}"))
+        fields = self._fields(project, parameters)
+        start, end = self._period(project, parameters)
+
+        calls = project.calls_between(start, end, self.inclusive_to)
+        calls = _merged(calls, _choice(parameters, "merge", "0", "1", "2"), project.zone)
+        # V: the two orders; U: which of them is the default.
+        if _choice(parameters, "order", "calldate asc", "calldate desc") == "calldate desc":
+            calls.reverse()
+        calls = self._capped(calls)
+
+        # D: a flat object a call. V: with the fields asked for. C: one of them may be absent. Keys
+        # that are no documented field come unasked (U), as a field would that the vendor adds.
+        asked = set(fields)
+        calls = [
+            {name: value for name, value in call.items() if name in asked or name not in FIELDS}
+            for call in calls
+        ]
+        if _choice(parameters, "export_type", "json", "csv") == "csv":  # D
+            return Answer.as_csv(fields, calls)
+        return Answer.as_json(calls)
+
+    def _fields(self, project: SandboxProject, parameters: dict[str, str]) -> list[str]:
+        """D: a comma list without spaces. U: what is answered without it; here, all there are."""
+        accepted = [name for name in FIELDS if name not in project.refused_fields]
+        fields = parameters["fields"].split(",") if "fields" in parameters else accepted
+        if not set(fields) <= set(accepted):
+            # C: the words, and that a field may be refused on one project and not on another.
+            # U: whether they name the offender; here they do not, which is the harder case.
+            raise Refusal(Answer.plain(self.refusal_status, "incorrect field name"))
+        return fields
+
+    def _period(self, project: SandboxProject, parameters: dict[str, str]) -> tuple[float, float]:
+        """Seconds since 1970 of `from` and `to`. D: by default the 24 hours before `to`, or now."""
+        bounds = {}
+        for name in ("from", "to"):
+            if name in parameters:
+                try:
+                    wall_clock = datetime.strptime(parameters[name], WALL_CLOCK)
+                except ValueError:
+                    raise Refusal(Answer.plain(400, f"incorrect {name}")) from None  # U
+                bounds[name] = wall_clock.replace(tzinfo=project.zone, fold=self.fold).timestamp()
+        end = bounds.get("to", datetime.now(timezone.utc).timestamp())
+        return bounds.get("from", end - timedelta(hours=24).total_seconds()), end
+
+    def _capped(self, calls: list[Call]) -> list[Call]:
+        if len(calls) <= self.row_cap or self.over_cap == "none":
+            return calls
+        if self.over_cap == "cut_end":
+            return calls[: self.row_cap]
+        if self.over_cap == "cut_start":
+            return calls[-self.row_cap :]
+        raise Refusal(
+            Answer.plain(400, f"no more than {self.row_cap} calls in one request; split the period")
+        )
+
+
+def _choice(parameters: dict[str, str], name: str, default: str, *others: str) -> str:
+    chosen = parameters.get(name, default)
+    if chosen not in (default, *others):
+        raise Refusal(Answer.plain(400, f"incorrect {name}"))  # U
+    return chosen
+
+
+def _merged(calls: list[Call], merge: str, zone: ZoneInfo) -> list[Call]:
+    """D: 0 merges nothing, 1 leaves one row a caller a day, 2 one row a caller: both lose calls.
+
+    U: which row stays; here the first.
+    """
+    if merge == "0":
+        return calls
+    kept: dict[object, Call] = {}
+    for call in calls:
+        moment = moment_of(call.get("calldate"), zone)
+        daily = merge == "1" and moment != UNREADABLE
+        day = datetime.fromtimestamp(moment, zone).date() if daily else None
+        kept.setdefault((str(call.get("caller")), day), call)
+    return list(kept.values())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps connections open between requests
+    disable_nagle_algorithm = True  # headers and body are two writes: nothing waits for the second
+    timeout = 60  # seconds until a connection that says nothing is let go
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        parameters = dict(parse_qsl(url.query, keep_blank_values=True))
+        answer = self.server.sandbox.answer(url.path, parameters, self.headers.get("Auth-key"))
+        # A lone surrogate cannot be UTF-8; with a backslash it is what JSON writes for it.
+        body = answer.text.encode("utf-8", "backslashreplace")
+        self.send_response(answer.status)
+        self.send_header("Content-Type", f"{answer.content_type}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        with suppress(ConnectionError):  # a client that has gone is its own affair
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Requests are in `Sandbox.requests`; a URL may hold what no log should."""
+
+
+def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
+    """Serves until Ctrl-C; prints the address, the keys and a request to try to stdout.
+
+    OSError if the port is taken.
+    """
+    with Sandbox(projects, port=port) as sandbox:
+        print(f"The sandbox API listens on {sandbox.url}; Ctrl-C ends it.")
+        for project in sandbox.projects.values():
+            print(
+                f"Project {project.project_id}: {len(project.calls):,} calls,"
+                f" zone {project.time_zone}, Auth-key {project.auth_key}"
+            )
+        yesterday = datetime.now(project.zone).date() - timedelta(days=1)
+        print(
+            f"Try: curl -H 'Auth-key: {project.auth_key}' '{sandbox.url}/calls/list"
+            f"?from={yesterday}%2000:00:00&to={yesterday}%2023:59:59"
+            "&fields=calldate,caller,pool_name,disposition'",
+            flush=True,
+        )
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)

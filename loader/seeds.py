@@ -1,0 +1,240 @@
+"""The seeds' CSVs: read so that each cell can be named, edited so that a diff shows the edit alone.
+
+Nothing here knows what a seed means: that is judged by `projects.py` and `channels.py`, with
+`Fault`s that name a cell as `file:line:column`, as a compiler does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from loader import ROOT
+from loader.errors import ConfigurationError
+
+SPACES = " \t\n\r\f\v\u00a0"
+
+_CELL = re.compile(r'("(?:[^"]|"")*"|(?!")[^,\r\n]*)(?:,|(?=\r|\n|\Z))')
+_BYTE_ORDER_MARK = "\ufeff"  # Excel begins UTF-8 with it
+
+
+def folder() -> Path:
+    """The seeds' folder. A relative `RINGOSTAT_SEEDS` starts at the project's root, as for dbt."""
+    return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A character of a file; lines and columns are counted from 1."""
+
+    file: Path
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.shown_file}:{self.line}:{self.column}"
+
+    @property
+    def shown_file(self) -> Path:
+        """The file's path, from the working folder on if it lies below."""
+        here = Path.cwd()
+        return self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong at a place, and how to mend it. A warning stops nothing."""
+
+    place: object
+    what: str
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.place}: {'warning: ' if self.is_warning else ''}{self.what}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a seed: `row["name"]` is a cell's value, `row.at("name")` its place.
+
+    `text` is the record as the file has it, with its line ends.
+    """
+
+    file: Path
+    line: int
+    text: str
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def at(self, column: str) -> Place:
+        start, _ = self._span(column)
+        line = self.line + self.text.count("\n", 0, start)
+        return Place(self.file, line, start - self.text.rfind("\n", 0, start))
+
+    def with_cell(self, column: str, value: str) -> Row:
+        """The record with another value in one cell, every other character as it was."""
+        start, end = self._span(column)
+        text = self.text[:start] + quoted(value) + self.text[end:]
+        return replace(self, text=text, cells={**self.cells, column: value})
+
+    def _span(self, column: str) -> tuple[int, int]:
+        return [cell.span(1) for cell in _CELL.finditer(self.text)][list(self.cells).index(column)]
+
+
+@dataclass
+class Seed:
+    """A seed's file: its header's text, its records, and where it is no CSV of these columns."""
+
+    file: Path
+    header: str = ""
+    columns: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def line_end(self) -> str:
+        return "\r\n" if self.header.endswith("\r\n") else "\n"
+
+    def line(self, cells: Mapping[str, str]) -> str:
+        """The text of a new record, with the file's order of columns."""
+        return ",".join(quoted(cells[column]) for column in self.columns) + self.line_end
+
+    def save(self, texts: Iterable[str]) -> None:
+        """Writes the header and the records' `texts` in one step: all of it or nothing."""
+        content = "".join(
+            text if text.endswith(("\n", "\r")) else text + self.line_end
+            for text in (self.header, *texts)
+        )
+        target = self.file.resolve()
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with open(handle, "wb") as file:
+                file.write(content.encode())
+            shutil.copymode(target, name)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+
+def quoted(value: str) -> str:
+    """A value as a CSV file writes it, in quotes only where it would be misread without."""
+    if re.search(r'[",\r\n]', value) or value != value.strip(SPACES):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def is_blank(value: str) -> bool:
+    """Whether dbt loads a seed's cell as null; the word `null` is one."""
+    return value.strip().lower() in ("", "null")
+
+
+def read_day(text: str) -> date | None:
+    """A day written as `2024-01-31`; None for anything else."""
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+    except ValueError:
+        return None
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raises ConfigurationError that lists all of `faults`, if there is one besides warnings."""
+    errors = [str(fault) for fault in faults if not fault.is_warning]
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+
+
+def read(file: Path, header: Sequence[str]) -> list[Row]:
+    """The records of `parse(file, header)`. Raises ConfigurationError if it found a fault."""
+    seed = parse(file, header)
+    refuse(seed.faults)
+    return seed.rows
+
+
+def parse(file: Path, header: Sequence[str] | None) -> Seed:
+    """Reads `file`, whose first line names the columns of `header`, in any order.
+
+    Without a `header`, any columns will do. What the cells mean is the caller's to judge.
+    """
+    seed = Seed(file)
+    try:
+        content = file.read_bytes().decode()
+    except OSError as error:
+        seed.faults.append(Fault(file, f"cannot be read: {error.strerror}"))
+        return seed
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        seed.faults.append(Fault(Place(file, line, column), "not UTF-8: save the file as UTF-8"))
+        return seed
+    mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else ""
+    lines = io.StringIO(content.removeprefix(mark), newline="").readlines()
+    reader = csv.reader(lines, strict=True)
+    line = 1  # where the record begins: a quoted cell may run over several lines
+    try:
+        for cells in reader:
+            text = "".join(lines[line - 1 : reader.line_num])
+            if not seed.columns and cells:
+                seed.header, seed.columns = mark + "".join(lines[: reader.line_num]), cells
+                seed.faults += _header_faults(Place(file, line), cells, header)
+            elif len(cells) == len(seed.columns):
+                named = dict(zip(seed.columns, cells, strict=True))
+                seed.rows.append(Row(file, line, text, named))
+            elif cells:
+                seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))
+            elif seed.rows:  # an empty line stays where it is when the file is saved
+                seed.rows[-1] = replace(seed.rows[-1], text=seed.rows[-1].text + text)
+            else:
+                seed.header += text
+            line = reader.line_num + 1
+    except csv.Error as error:
+        seed.faults.append(_quoting_fault(file, line, "".join(lines[line - 1 :]), error))
+    if not seed.columns and not seed.faults:
+        wanted = ",".join(header or ())
+        seed.faults.append(Fault(Place(file, 1), f"the header is missing: {wanted}"))
+    if header is not None and sorted(seed.columns) != sorted(header):
+        seed.rows.clear()  # nothing can be said of cells whose columns are unknown
+    return seed
+
+
+def _header_faults(
+    place: Place, columns: list[str], header: Sequence[str] | None
+) -> Iterable[Fault]:
+    for name in columns if header is None else header:
+        if columns.count(name) != 1:
+            fault = "is missing" if name not in columns else "stands twice"
+            yield Fault(place, f"the column {name} {fault}")
+    for name in columns:
+        if header is not None and name not in header:
+            column = ",".join(columns).index(name) + 1
+            expected = ", ".join(header)
+            what = f"no such column: {name!r}; the columns are {expected}"
+            yield Fault(replace(place, column=column), what)
+
+
+def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault:
+    advice = "each cell wants its comma, an empty one too"
+    if len(cells) > len(columns):
+        advice = "a value with a comma in it wants quotes"
+    what = f"{len(cells)} cells, but the header names {len(columns)}"
+    return Fault(place, f"{what}: {advice}")
+
+
+def _quoting_fault(file: Path, line: int, text: str, error: csv.Error) -> Fault:
+    """The cell at which the record that begins `text` stops being CSV."""
+    start = 0
+    while (cell := _CELL.match(text, start)) and cell.end() > start:
+        start = cell.end()
+    place = Place(file, line + text.count("\n", 0, start), start - text.rfind("\n", 0, start))
+    advice = "a cell in quotes ends with a quote, and a quote inside it is written twice"
+    return Fault(place, f"no CSV ({error}): {advice}")

@@ -1,0 +1,151 @@
+"""Periods: how a stretch of a project's time is cut into requests, and what each may answer.
+
+The API reads `from` and `to` on the wall clock of the project's zone. So a window is a stretch of
+wall-clock time too: cut without gaps there, nothing is lost at a clock change, whichever of the two
+moments the API takes a time of the doubled hour for. What a window means in UTC is derived here.
+Pure functions, no I/O.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+# A window is sized for this share of the cap, so that an uneven hour does not waste a request.
+_FILL = 0.75
+# How much longer than its predecessor a window may be: a quiet account needs few requests.
+_GROWTH = 8
+
+
+def instant(wall: datetime, zone: ZoneInfo, fold: int = 0) -> datetime:
+    """The UTC moment at which the zone's clock shows `wall` (naive), for the `fold`-th time.
+
+    A time that the clock skipped stands for the moment of the change, so that the function
+    never runs backwards: windows that touch on the wall touch in UTC.
+    """
+    first, second = _readings(wall, zone)
+    if second < first:
+        new_offset = first.astimezone(zone).utcoffset()
+        seconds = range(int(second.timestamp()), int(first.timestamp()) + 1)
+        change = bisect_left(
+            seconds,
+            True,
+            key=lambda second: datetime.fromtimestamp(second, zone).utcoffset() == new_offset,
+        )
+        return datetime.fromtimestamp(seconds[change], timezone.utc)
+    return second if fold else first
+
+
+def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
+    """What the zone's clock shows at `moment` (aware), as a naive datetime."""
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Both moments that `wall` may be read as; they differ around a clock change only."""
+    first = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
+    second = wall.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
+    return first, second
+
+
+@dataclass(frozen=True)
+class Window:
+    """Wall-clock time of `zone` from `start` to `end` (naive, whole seconds), half-open."""
+
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end} ({self.zone})"
+
+    @property
+    def begins(self) -> datetime:
+        """UTC: with `ends`, what the load log claims. Neighbours touch and do not overlap."""
+        return instant(self.start, self.zone)
+
+    @property
+    def ends(self) -> datetime:
+        return instant(self.end, self.zone)
+
+    @property
+    def asked_from(self) -> datetime:
+        """What the API is asked for, on the wall: a second early, so that neighbours overlap.
+
+        Whether the API counts its bounds in is unknown; the overlap makes it unimportant. A bound
+        is never a time that the clock skipped: servers disagree on what such a time means.
+        """
+        return wall_clock(self.begins - SECOND, self.zone)
+
+    @property
+    def asked_to(self) -> datetime:
+        return wall_clock(self.ends, self.zone)
+
+    @property
+    def earliest(self) -> datetime:
+        """UTC: with `latest`, all that an answer may hold, however the API reads the bounds.
+
+        A call outside, a second's grace included, means a wrong zone.
+        """
+        return min(_readings(self.asked_from, self.zone)) - SECOND
+
+    @property
+    def latest(self) -> datetime:
+        return max(_readings(self.asked_to, self.zone)) + SECOND
+
+    @property
+    def certain_from(self) -> datetime:
+        """UTC: with `certain_to`, what an answer holds however the API reads the bounds.
+
+        Only a call in there, half-open, is missing if the answer lacks it.
+        """
+        return instant(self.start, self.zone, fold=1)
+
+    @property
+    def certain_to(self) -> datetime:
+        return instant(self.end, self.zone)
+
+
+class Cursor:
+    """Walks a period window by window and fits the windows to the account's density.
+
+    Ask for `window`; then say `read(rows)` to go on, or `halve()` to be given a shorter one.
+    """
+
+    def __init__(self, period: Window, cap: int) -> None:
+        self._period = period
+        self._cap = cap
+        self._start = period.start
+        self._length = DAY
+
+    @property
+    def window(self) -> Window | None:
+        """The window to read next; None once the period is read."""
+        if self._start >= self._period.end:
+            return None
+        length = min(self._length, self._period.end - self._start)
+        return Window(self._start, self._start + length, self._period.zone)
+
+    def read(self, rows: int) -> None:
+        """The window was answered whole, with `rows` calls: go on to the next one."""
+        window = self.window
+        length = window.end - window.start
+        fitting = length * (_FILL * self._cap / max(rows, 1))
+        seconds = min(fitting, length * _GROWTH) // SECOND
+        self._start = window.end
+        self._length = max(seconds * SECOND, SECOND)
+
+    def halve(self, shortest: timedelta) -> bool:
+        """Makes the window half as long, or `shortest`. False if it was no longer than that."""
+        window = self.window
+        length = window.end - window.start
+        if length <= shortest:
+            return False
+        self._length = max(length // 2 // SECOND * SECOND, shortest)
+        return True

@@ -1,0 +1,64 @@
+"""A Postgres for every test that wants one.
+
+With PGHOST set, that server is used (PG* as for the loader; the role must be able to create
+databases), else an embedded one in a temporary folder. Each test gets databases of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from loader import database
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[dict[str, str]]:
+    """PGHOST, PGPORT, PGUSER and PGDATABASE (and PGPASSWORD) of a running Postgres."""
+    if not database.is_embedded():
+        yield database.environment()
+        return
+    # pytest's own temporary folders have paths too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    try:
+        yield database.start(folder / "data")
+    finally:
+        database.stop(folder / "data")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def warehouse(server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A new, empty database: its PG*, which the environment has too, for child processes."""
+    name = f"test_{uuid4().hex}"
+    with database.connect(server) as conn:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    found = {**server, "PGDATABASE": name}
+    for variable, value in found.items():
+        monkeypatch.setenv(variable, value)
+    yield found
+    with database.connect(server) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def conn(warehouse: dict[str, str]) -> Iterator[psycopg.Connection]:
+    """A connection to `warehouse`, in autocommit."""
+    with database.connect(warehouse) as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell sets must not reach a test."""
+    for variable in list(os.environ):
+        if variable.startswith("RINGOSTAT_"):
+            monkeypatch.delenv(variable)

@@ -1,0 +1,34 @@
+"""dbt for the warehouse tests: builds into folders of its own, not into the developer's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loader.dbt import dbt
+
+
+@pytest.fixture(scope="session")
+def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests, so that dbt parses the project once."""
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture
+def build(
+    dbt_folder: Path, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """`build(*arguments, **vars)`: seeds and models of the seeds in RINGOSTAT_SEEDS, no tests."""
+    monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(dbt_folder / "logs"))
+
+    def run(*arguments: str, **variables: object) -> None:
+        if "--select" not in arguments and "--with-tests" not in arguments:
+            arguments += ("--exclude-resource-type", "test", "unit_test")
+        arguments = tuple(word for word in arguments if word != "--with-tests")
+        assert dbt("build", "--quiet", "--vars", json.dumps(variables), *arguments) == 0
+
+    return run

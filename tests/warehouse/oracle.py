@@ -1,0 +1,651 @@
+"""The marts, calculated a second time: in plain Python, from the contract's words.
+
+The warehouse tests compare every row of the dbt marts with what these functions return for the
+same API answers. It is worth something only as long as it is independent: it knows no SQL and no
+model, it has no I/O, and each rule is one small function that quotes the sentence it carries out.
+Where a mart and this page differ, read the sentence and decide which of the two is wrong.
+
+Input is what the outside world hands over: seeds as `csv.DictReader` gives them (all text), calls
+as the API answers them (any field may be absent, null, blank, or of another JSON type), forms as
+their importer names them. Output is a list of dicts with the columns of the contract, without
+`loaded_at`: that one tells when something was loaded, not what is true.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+SeedRow = Mapping[str, str]
+Payload = Mapping[str, object]
+
+# In the order in which they win where two channels match one conversion.
+CHANNEL_PARAMETERS = (
+    "n_alias",
+    "dst",
+    "pool_name",
+    "scheme_name",
+    "department",
+    "additional_number",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+)
+UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
+# All that a form has in common with a call; it has none of a call's other fields.
+FORM_FIELDS = ("pool_name", "client_id", "landing", *UTM_FIELDS, "tag")
+
+ANSWERED_DISPOSITIONS = {"ANSWERED", "PROPER", "REPEATED"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The dbt vars that decide what a mart shows, with the contract's defaults."""
+
+    kpi_mode: str = "all"
+    excluded_call_types: tuple[str, ...] = ("out", "transitout")
+    primary_rule: str = "vendor"
+    primary_window_days: int | None = None
+    unknown_campaign: str = "Неизвестная кампания"
+    unknown_source: str = "(unknown)"
+    unknown_type: str = "(unknown)"
+    caller_salt: str = ""
+
+
+# ------------------------------------------------------------------------ reading what was answered
+
+SPACES = " \t\n\r\f\v\u00a0"
+
+
+def text(payload: Payload, field: str) -> str | None:
+    """The field as text, or None if it is absent or null.
+
+    Scalars of any JSON kind compare as their text: the number 101 is '101', true is 'true'.
+    """
+    value = payload.get(field)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format(Decimal(str(value)), "f")
+
+
+def is_blank(value: str | None) -> bool:
+    """Blank is null or nothing but whitespace, the no-break space included."""
+    return value is None or value.strip(SPACES) == ""
+
+
+def number(value: str | None) -> int | None:
+    """At most 15 digits, perhaps with a fraction, which is cut off; anything else is null."""
+    found = re.fullmatch(rf"[{SPACES}]*(-?[0-9]{{1,15}})(\.[0-9]+)?[{SPACES}]*", value or "")
+    return int(found[1]) if found else None
+
+
+def flag(value: str | None) -> bool | None:
+    """“Flags are 0/1, "0"/"1", true/false, yes/no”, in any case; anything else is null."""
+    spelling = (value or "").strip(SPACES).lower()
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
+        spelling
+    )
+
+
+def digits(value: str | None) -> str:
+    """The digits 0-9 of a phone number: `+38 (044) 111` and `38044111` are one number."""
+    return re.sub(r"[^0-9]", "", value or "")
+
+
+def moment(answered: str, zone: ZoneInfo) -> datetime:
+    """A `calldate` in UTC. Without an offset it is in the project's zone.
+
+    Where the clocks change, one without an offset may be read in two ways: it is the later one.
+    Raises ValueError for what is no moment.
+    """
+    with_offset = re.search(r"(Z|[+-]\d\d:?\d\d)$", answered)
+    layout = "%Y-%m-%dT%H:%M:%S" + ("%z" if with_offset else "")
+    read = datetime.strptime(answered.replace(" ", "T"), layout)
+    if with_offset:
+        return read.astimezone(timezone.utc)
+    return max(read.replace(tzinfo=zone, fold=fold).astimezone(timezone.utc) for fold in (0, 1))
+
+
+# --------------------------------------------------------------------------- calls and forms as one
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A request from a client, of any kind, before seeds and settings say anything about it."""
+
+    project_id: int
+    conversion_type: str
+    source_id: str
+    occurred_at: datetime
+    digits: str
+    payload: Payload
+
+    @property
+    def is_form(self) -> bool:
+        return self.conversion_type == "form"
+
+    @property
+    def conversion_id(self) -> str:
+        """`<project_id>:call:<call_id>` or `<project_id>:form:<form_id>`; a callback is a call."""
+        origin = "form" if self.is_form else "call"
+        return f"{self.project_id}:{origin}:{self.source_id}"
+
+    def text(self, field: str) -> str | None:
+        return text(self.payload, field)
+
+
+def call_id(call: Payload) -> str:
+    """“`uniqueid`, or where that is empty `sha256:` + a hash of `calldate`, `caller`, `dst`”."""
+    uniqueid = text(call, "uniqueid")
+    if not is_blank(uniqueid):
+        return uniqueid
+    parts = [text(call, field) or "" for field in ("calldate", "caller", "dst")]
+    return "sha256:" + sha256("|".join(parts))
+
+
+def caller_digits(call: Payload) -> str:
+    """Who called: the digits of `caller`, or of `caller_number` where `caller` has none."""
+    return digits(text(call, "caller")) or digits(text(call, "caller_number"))
+
+
+def call_type(call: Payload) -> str:
+    """Call types compare trimmed and in lower case; a missing one is ''."""
+    return (text(call, "call_type") or "").strip(SPACES).lower()
+
+
+def is_excluded(call: Payload, settings: Settings) -> bool:
+    """“Calls that are no request from a client. Everything else, unknown and missing types too,
+    is a conversion”."""
+    return call_type(call) in settings.excluded_call_types
+
+
+def call_conversion(project_id: int, call: Payload, zone: ZoneInfo) -> Conversion:
+    """A call is of type `callback` if its call type says so, else `call`."""
+    return Conversion(
+        project_id=project_id,
+        conversion_type="callback" if call_type(call) == "callback" else "call",
+        source_id=call_id(call),
+        occurred_at=moment(text(call, "calldate") or "", zone),
+        digits=caller_digits(call),
+        payload=call,
+    )
+
+
+def form_conversion(project_id: int, form: Payload, zone: ZoneInfo) -> Conversion:
+    """A form request is a conversion of type `form`, with the few fields it shares with a call."""
+    return Conversion(
+        project_id=project_id,
+        conversion_type="form",
+        source_id=text(form, "form_id"),
+        occurred_at=moment(text(form, "submitted_at") or "", zone),
+        digits=digits(text(form, "phone")),
+        payload={field: form.get(field) for field in FORM_FIELDS},
+    )
+
+
+def loaded_history(
+    project: SeedRow, calls: Iterable[Payload], forms: Iterable[Payload], settings: Settings
+) -> list[Conversion]:
+    """A project's conversions of all kinds, in the order in which they happened.
+
+    Of rows with one id the last counts. The order is that of (occurred_at, conversion_id), ids
+    compared by code point, so that it is total even within one second.
+    """
+    project_id, zone = int(project["project_id"]), ZoneInfo(project["time_zone"])
+    last_calls = {call_id(call): call for call in calls}.values()
+    last_forms = {text(form, "form_id"): form for form in forms}.values()
+    conversions = [
+        call_conversion(project_id, call, zone)
+        for call in last_calls
+        if not is_excluded(call, settings)
+    ]
+    conversions += [form_conversion(project_id, form, zone) for form in last_forms]
+    return sorted(conversions, key=lambda one: (one.occurred_at, one.conversion_id))
+
+
+# -------------------------------------------------------------------------------------- attribution
+
+
+@dataclass(frozen=True)
+class Attribution:
+    traffic_source: str
+    traffic_type: str
+    campaign: str
+    attribution_method: str
+    unknown_reason: str | None = None
+    channel_id: str | None = None
+
+
+def seed_date(cell: str) -> date | None:
+    """A day of a seed; an empty cell is an open end."""
+    return date.fromisoformat(cell) if cell else None
+
+
+def channel_id(channel: SeedRow) -> str:
+    """MD5 of project, parameter, value and first day: one channel's row in the seed."""
+    key = ("project_id", "parameter", "parameter_value", "valid_from")
+    value = "|".join(channel[column] for column in key)
+    return hashlib.md5(value.encode(), usedforsecurity=False).hexdigest()
+
+
+def is_valid_on(channel: SeedRow, day: date) -> bool:
+    """“Days in the project's zone, both inclusive, empty = open”."""
+    first, last = seed_date(channel["valid_from"]), seed_date(channel["valid_to"])
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
+def static_channel(
+    conversion: Conversion, day: date, channels: Sequence[SeedRow]
+) -> SeedRow | None:
+    """“Where two channels match one call the first of this order wins”; the value “must equal the
+    call's value exactly: case, spaces and look-alike letters count”."""
+    for parameter in CHANNEL_PARAMETERS:
+        for channel in channels:
+            if (
+                channel["parameter"] == parameter
+                and channel["parameter_value"] == conversion.text(parameter)
+                and is_valid_on(channel, day)
+            ):
+                return channel
+    return None
+
+
+def has_visit(conversion: Conversion) -> bool:
+    """“The call has a visit (`client_id` or `landing` not blank)”."""
+    return not (is_blank(conversion.text("client_id")) and is_blank(conversion.text("landing")))
+
+
+def utm_value(conversion: Conversion, field: str) -> str:
+    """“As answered, blank or null → `(not set)`”."""
+    value = conversion.text(field)
+    return "(not set)" if is_blank(value) else value
+
+
+def attribution(
+    conversion: Conversion, day: date, channels: Sequence[SeedRow], settings: Settings
+) -> Attribution:
+    """A static channel, else the visit's UTM values, else the unknown three.
+
+    “Nothing is ever dropped for want of attribution.”
+    """
+    channel = static_channel(conversion, day, channels)
+    if channel:
+        return Attribution(
+            channel["traffic_source"],
+            channel["traffic_type"],
+            channel["campaign"],
+            "static_channel",
+            channel_id=channel_id(channel),
+        )
+    if has_visit(conversion):
+        return Attribution(
+            utm_value(conversion, "utm_source"),
+            utm_value(conversion, "utm_medium"),
+            utm_value(conversion, "utm_campaign"),
+            "utm",
+        )
+    return Attribution(
+        settings.unknown_source,
+        settings.unknown_type,
+        settings.unknown_campaign,
+        "unknown",
+        unknown_reason="no_pool" if is_blank(conversion.text("pool_name")) else "unmapped_pool",
+    )
+
+
+# ---------------------------------------------------------------------------------------- KPI flags
+
+
+def normal_disposition(value: str) -> str:
+    """“After upper-casing and turning `_`, `+`, `-` and runs of spaces into one space”; trimmed."""
+    return re.sub(rf"[_+\-{SPACES}]+", " ", value.upper()).strip(" ")
+
+
+def tag_matches(tag: SeedRow, conversion: Conversion) -> bool:
+    """“Compared as text”, a disposition in its normal form; `tag` is a form's field alone."""
+    if (tag["parameter"] == "tag") != conversion.is_form:
+        return False
+    wanted, value = tag["parameter_value"], conversion.text(tag["parameter"])
+    if value is None:
+        return False
+    if tag["parameter"] == "disposition":
+        return normal_disposition(value) == normal_disposition(wanted)
+    return value == wanted
+
+
+def labels(conversion: Conversion, tags: Sequence[SeedRow]) -> list[str]:
+    """“A call may carry several tags”: its distinct labels, sorted by code point."""
+    return sorted({tag["tag"] for tag in tags if tag_matches(tag, conversion)})
+
+
+def has_category(conversion: Conversion) -> bool:
+    """“A category is set (`category_number` neither empty nor -1)”."""
+    category = conversion.text("category_number")
+    return not is_blank(category) and category.strip(SPACES) != "-1"
+
+
+def is_tagged(conversion: Conversion, tags: Sequence[SeedRow]) -> bool:
+    """“A project without rows here: tagged = a category is set”; with rows: one of them matches."""
+    return bool(labels(conversion, tags)) if tags else has_category(conversion)
+
+
+def vendor_primary(conversion: Conversion, previous: datetime | None) -> bool:
+    """“`unique_call`, else `call_counter = 1`, else first in history”: the first one readable."""
+    unique_call = flag(conversion.text("unique_call"))
+    if unique_call is not None:
+        return unique_call
+    call_counter = number(conversion.text("call_counter"))
+    if call_counter is not None:
+        return call_counter == 1
+    return previous is None
+
+
+def first_contact_primary(
+    conversion: Conversion, previous: datetime | None, window_days: int | None
+) -> bool:
+    """“The caller's first conversion in the project's loaded history, or, with
+    `ringostat_primary_window_days`, the first after that many days of silence”.
+
+    A day of silence is 24 hours; exactly that much is enough.
+    """
+    if previous is None:
+        return True
+    if window_days is None:
+        return False
+    return conversion.occurred_at - previous >= timedelta(days=window_days)
+
+
+def with_primary(
+    history: Sequence[Conversion], settings: Settings
+) -> Iterator[tuple[Conversion, bool]]:
+    """Each conversion of one project's history, with its `is_primary`.
+
+    “A caller without a number is always primary”, whatever the rule.
+    """
+    last_of_caller: dict[str, datetime] = {}
+    for conversion in history:
+        previous = last_of_caller.get(conversion.digits)
+        if not conversion.digits:
+            yield conversion, True
+        elif settings.primary_rule == "vendor":
+            yield conversion, vendor_primary(conversion, previous)
+        else:
+            window_days = settings.primary_window_days
+            yield conversion, first_contact_primary(conversion, previous, window_days)
+        last_of_caller[conversion.digits] = conversion.occurred_at
+
+
+def kpi_mode(project: SeedRow, settings: Settings) -> str:
+    """“A project's own `kpi_mode` wins”."""
+    return project["kpi_mode"] or settings.kpi_mode
+
+
+def is_counted(mode: str, tagged: bool, primary: bool) -> bool:
+    """What the KPI mode counts: `all`, `tagged`, `primary`, `tagged_primary`."""
+    return {
+        "all": True,
+        "tagged": tagged,
+        "primary": primary,
+        "tagged_primary": tagged and primary,
+    }[mode]
+
+
+# ------------------------------------------------------------------------------------ other columns
+
+
+def sha256(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def caller_key(conversion: Conversion, settings: Settings) -> str | None:
+    """“Salted SHA-256 of the digits of the number, null if there are none”."""
+    return sha256(settings.caller_salt + conversion.digits) if conversion.digits else None
+
+
+def is_answered(conversion: Conversion) -> bool | None:
+    """“`ANSWERED`, `PROPER`, `REPEATED`; null for forms”; false for a call without disposition."""
+    if conversion.is_form:
+        return None
+    return normal_disposition(conversion.text("disposition") or "") in ANSWERED_DISPOSITIONS
+
+
+# -------------------------------------------------------------------------------------------- marts
+
+
+def fct_conversions(
+    projects: Sequence[SeedRow],
+    channels: Sequence[SeedRow],
+    tags: Sequence[SeedRow],
+    calls: Mapping[int, Sequence[Payload]],
+    forms: Mapping[int, Sequence[Payload]],
+    settings: Settings,
+) -> list[dict]:
+    """One row a conversion, by project and in order of time within it.
+
+    `calls` and `forms` by project number; calls are those that the API still lists. “Removed
+    calls, and calls of projects that `projects.csv` does not list, are not in the marts. Inactive
+    projects stay in them.”
+    """
+    rows = []
+    for project in projects:
+        project_id, zone = int(project["project_id"]), ZoneInfo(project["time_zone"])
+        own_channels = [row for row in channels if int(row["project_id"]) == project_id]
+        own_tags = [row for row in tags if int(row["project_id"]) == project_id]
+        mode = kpi_mode(project, settings)
+        history = loaded_history(
+            project, calls.get(project_id, ()), forms.get(project_id, ()), settings
+        )
+        for conversion, primary in with_primary(history, settings):
+            day = conversion.occurred_at.astimezone(zone).date()
+            source = attribution(conversion, day, own_channels, settings)
+            tagged = is_tagged(conversion, own_tags)
+            rows.append(
+                {
+                    "conversion_id": conversion.conversion_id,
+                    "project_id": project_id,
+                    "project_name": project["project_name"],
+                    "conversion_type": conversion.conversion_type,
+                    "source_id": conversion.source_id,
+                    "occurred_at": conversion.occurred_at,
+                    "conversion_date": day,
+                    "traffic_source": source.traffic_source,
+                    "traffic_type": source.traffic_type,
+                    "campaign": source.campaign,
+                    "attribution_method": source.attribution_method,
+                    "unknown_reason": source.unknown_reason,
+                    "channel_id": source.channel_id,
+                    "pool_name": conversion.text("pool_name"),
+                    **{field: conversion.text(field) for field in UTM_FIELDS},
+                    "is_tagged": tagged,
+                    "is_primary": primary,
+                    "is_counted": is_counted(mode, tagged, primary),
+                    "tags": labels(conversion, own_tags),
+                    "disposition": conversion.text("disposition"),
+                    "is_answered": is_answered(conversion),
+                    "wait_seconds": number(conversion.text("waittime")),
+                    "talk_seconds": number(conversion.text("billsec")),
+                    "caller_key": caller_key(conversion, settings),
+                }
+            )
+    return rows
+
+
+DAILY_GRAIN = (
+    "conversion_date",
+    "project_id",
+    "conversion_type",
+    "traffic_source",
+    "traffic_type",
+    "campaign",
+)
+
+
+def rpt_conversions_daily(
+    conversions: Sequence[dict], projects: Sequence[SeedRow], settings: Settings
+) -> list[dict]:
+    """One row a day, project, type of conversion and source; all KPI modes side by side.
+
+    `conversions` are rows of `fct_conversions`. Only `conversions` follows the project's KPI mode;
+    answered, missed, talk_seconds and unique_callers are of all conversions of the row.
+    """
+    by_id = {int(project["project_id"]): project for project in projects}
+    rows = []
+    for key, group in grouped(conversions, DAILY_GRAIN).items():
+        grain = dict(zip(DAILY_GRAIN, key, strict=True))
+        project = by_id[grain["project_id"]]
+        by_mode = {
+            mode: sum(is_counted(mode, one["is_tagged"], one["is_primary"]) for one in group)
+            for mode in ("all", "tagged", "primary", "tagged_primary")
+        }
+        callers = {one["caller_key"] for one in group if one["caller_key"] is not None}
+        rows.append(
+            {
+                **grain,
+                "project_name": project["project_name"],
+                "conversions": by_mode[kpi_mode(project, settings)],
+                "conversions_all": by_mode["all"],
+                "conversions_tagged": by_mode["tagged"],
+                "conversions_primary": by_mode["primary"],
+                "conversions_tagged_primary": by_mode["tagged_primary"],
+                "answered": sum(one["is_answered"] is True for one in group),
+                "missed": sum(one["is_answered"] is False for one in group),
+                "talk_seconds": sum(one["talk_seconds"] or 0 for one in group),
+                "unique_callers": len(callers),
+            }
+        )
+    return rows
+
+
+def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
+    """One row a project and pool “of the conversions whose reason is `unmapped_pool`”, all of them,
+    counted by the KPI mode or not. `conversions` are rows of `fct_conversions`."""
+    unmapped = [one for one in conversions if one["unknown_reason"] == "unmapped_pool"]
+    rows = []
+    for (project_id, pool_name), group in grouped(unmapped, ("project_id", "pool_name")).items():
+        suggested_value, suggestion_reason = suggestion(project_id, pool_name, channels)
+        rows.append(
+            {
+                "project_id": project_id,
+                "pool_name": pool_name,
+                **use(group),
+                "suggested_value": suggested_value,
+                "suggestion_reason": suggestion_reason,
+                "seed_row": seed_row(project_id, pool_name),
+            }
+        )
+    return rows
+
+
+def dim_channels(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
+    """One row a static channel, used or not. `conversions` are rows of `fct_conversions`."""
+    by_channel = grouped(conversions, ("channel_id",))
+    rows = []
+    for channel in channels:
+        key = channel_id(channel)
+        group = by_channel.get((key,), [])
+        rows.append(
+            {
+                **channel,
+                "project_id": int(channel["project_id"]),
+                "valid_from": seed_date(channel["valid_from"]),
+                "valid_to": seed_date(channel["valid_to"]),
+                "channel_id": key,
+                **use(group),
+                "is_used": bool(group),
+            }
+        )
+    return rows
+
+
+def grouped(rows: Iterable[dict], columns: Sequence[str]) -> dict[tuple, list[dict]]:
+    """The rows by their values in `columns`, groups in order of first appearance."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[column] for column in columns)].append(row)
+    return dict(groups)
+
+
+def use(group: Sequence[dict]) -> dict:
+    """How many conversions, and when the first and the last of them were (UTC, None if none)."""
+    moments = [one["occurred_at"] for one in group]
+    return {
+        "conversions": len(moments),
+        "first_conversion_at": min(moments, default=None),
+        "last_conversion_at": max(moments, default=None),
+    }
+
+
+# ------------------------------------------------------------- what an unmapped pool may have meant
+
+# Latin letters and the Cyrillic or Ukrainian ones that look the same, in lower case.
+TWINS = str.maketrans("abcehikmoptxyï", "авсенікмортхуї")
+
+
+def spaces_collapsed(name: str) -> str:
+    """“Equal once spaces are trimmed and collapsed”."""
+    return re.sub(rf"[{SPACES}]+", " ", name).strip(" ")
+
+
+def lower_cased(name: str) -> str:
+    """“And lower-cased”."""
+    return spaces_collapsed(name).lower()
+
+
+def twins_folded(name: str) -> str:
+    """“And Latin/Cyrillic/Ukrainian twins folded”."""
+    return lower_cased(name).translate(TWINS)
+
+
+# "The first that fits."
+SUGGESTION_REASONS = (
+    ("whitespace", spaces_collapsed),
+    ("case", lower_cased),
+    ("look_alike", twins_folded),
+)
+
+
+def suggestion(
+    project_id: int, pool_name: str, channels: Sequence[SeedRow]
+) -> tuple[str | None, str | None]:
+    """“The configured pool name it nearly equals”, and the reason; (None, None) if there is none.
+
+    Any configured pool of the project may be meant, valid today or not, but not the name itself.
+    Of several for one reason it is the smallest by code point.
+    """
+    candidates = sorted(
+        channel["parameter_value"]
+        for channel in channels
+        if int(channel["project_id"]) == project_id
+        and channel["parameter"] == "pool_name"
+        and channel["parameter_value"] != pool_name
+    )
+    for reason, form in SUGGESTION_REASONS:
+        for candidate in candidates:
+            if form(candidate) == form(pool_name):
+                return candidate, reason
+    return None, None
+
+
+def seed_row(project_id: int, pool_name: str) -> str:
+    """“The CSV line to paste, channel columns to fill in”.
+
+    Quoted where CSV needs it, and also where the name begins or ends with a space: without quotes
+    nobody would see it.
+    """
+    line = io.StringIO()
+    ends_in_space = pool_name.strip(SPACES) != pool_name
+    quoting = csv.QUOTE_ALL if ends_in_space else csv.QUOTE_MINIMAL
+    csv.writer(line, quoting=quoting).writerow([pool_name])
+    return f"{project_id},pool_name,{line.getvalue().removesuffix(csv.excel.lineterminator)},,,,,"
