@@ -131,6 +131,7 @@ final as (
         attribution_key,
         tag_key,
 
+        is_removed,
         is_conversion,
         {{ is_primary(
             'caller_digits', 'unique_call', 'call_counter', 'occurred_at', 'previous_at'

@@ -3,12 +3,5 @@
 select {{ channel_line() }} || '{{ column }} is empty' as fault
 from {{ ref('static_channels') }}
 where {{ is_blank(column) }}
-
-union all
-{% endfor %}
-{% for column in ['parameter_value', 'tag'] %}
-select {{ tag_line() }} || '{{ column }} is empty'
-from {{ ref('kpi_tags') }}
-where {{ is_blank(column) }}
 {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -1,0 +1,304 @@
+"""What the dbt project promises besides its numbers: style, seeds' faults, rights, steady views."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from loader import ROOT, database, landing
+
+Build = Callable[..., None]
+
+EVERY_WARNING = '{"error": "all"}'  # is an error
+
+PROJECTS = "project_id,project_name,auth_key_env,time_zone,kpi_mode,load_from,is_active\n"
+CHANNELS = (
+    "project_id,parameter,parameter_value,traffic_source,traffic_type,campaign,"
+    "valid_from,valid_to\n"
+)
+TAGS = "project_id,parameter,parameter_value,tag\n"
+ONE_PROJECT = PROJECTS + "1,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of seeds with one project in it."""
+    (tmp_path / "projects.csv").write_text(ONE_PROJECT)
+    (tmp_path / "static_channels.csv").write_text(CHANNELS)
+    (tmp_path / "kpi_tags.csv").write_text(TAGS)
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def raw(conn: psycopg.Connection, seeds: Path) -> psycopg.Connection:
+    """A warehouse with the raw tables and one call in them."""
+    landing.create_tables(conn)
+    _land(conn, "a", caller="380001", pool_name="Billboard")
+    return conn
+
+
+def test_the_project_parses_with_no_warning_and_no_deprecated_key(
+    dbt_folder: Path, warehouse: dict[str, str]
+) -> None:
+    parsed = _dbt(dbt_folder, "parse", "--no-partial-parse", "--warn-error-options", EVERY_WARNING)
+    assert parsed.returncode == 0, parsed.stdout
+
+
+@pytest.mark.slow
+def test_sql_is_in_style(dbt_folder: Path, raw: psycopg.Connection, build: Build) -> None:
+    build()
+    linted = _run(dbt_folder, "sqlfluff", "lint", "models", "tests")
+    assert linted.returncode == 0, linted.stdout
+
+
+def test_an_empty_warehouse_and_empty_seeds_build(
+    conn: psycopg.Connection, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing.create_tables(conn)
+    monkeypatch.setenv("RINGOSTAT_SEEDS", "seeds")  # as shipped: headers only
+    build("--with-tests")
+    assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
+
+
+FAULTS = {
+    "projects": {
+        "2,Two,,Europe/Kiew,,2024-01-01,true": "time_zone is no IANA name",
+        "3,Three,,Europe/Kyiv,some,2024-01-01,true": "kpi_mode is none of",
+    },
+    "static_channels": {
+        "7,pool_name,A,s,t,c,,": "project_id is not in projects.csv",
+        "1,pool,A,s,t,c,,": "parameter is none of",
+        "1,pool_name,B,,t,c,,": "traffic_source is empty",
+        "1,pool_name,C,s,,c,,": "traffic_type is empty",
+        "1,pool_name,D,s,t,,,": "campaign is empty",
+        "1,pool_name,,s,t,c,,": "parameter_value is empty",
+        "1,pool_name,E,s,t,c,2024-02-02,2024-02-01": "valid_to is before valid_from",
+        "1,pool_name,F,s,t,c,,2024-02-01": "its days overlap",
+        "1,pool_name,F,s,t,d,2024-02-01,": "its days overlap",
+    },
+    "kpi_tags": {
+        "7,disposition,PROPER,Target": "project_id is not in projects.csv",
+        "1,dispositions,PROPER,Target": "parameter is none of",
+        "1,disposition,PROPER,": "tag is empty",
+        "1,disposition,,Target": "parameter_value is empty",
+        "1,disposition,DOUBLE,Target\n1,disposition,DOUBLE,Target": "more than once",
+    },
+}
+
+
+def test_a_fault_in_the_seeds_stops_the_build_and_names_the_row(
+    seeds: Path, dbt_folder: Path, conn: psycopg.Connection
+) -> None:
+    for file, rows in FAULTS.items():
+        with (seeds / f"{file}.csv").open("a") as seed:
+            seed.writelines(f"{row}\n" for row in rows)
+    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/seeds")
+    assert built.returncode == 1, built.stdout
+    for file, rows in FAULTS.items():
+        for row, message in rows.items():
+            named = f"seeds/{file}.csv: {_as_named(file, row)}: {message}"
+            assert any(_begins(line, named) for line in built.stdout.splitlines()), named
+
+
+def _as_named(file: str, row: str) -> str:
+    """The row as the message shows it: of a project only what can be at fault."""
+    row = row.splitlines()[0]
+    if file != "projects":
+        return row
+    project_id, name, _, zone, mode, *_ = row.split(",")
+    return f"{project_id},{name},{zone},{mode}"
+
+
+def _begins(line: str, named: str) -> bool:
+    head, _, tail = named.rpartition(": ")
+    return head in line and tail in line
+
+
+def test_a_space_at_a_values_end_is_a_warning(
+    seeds: Path, dbt_folder: Path, conn: psycopg.Connection
+) -> None:
+    (seeds / "static_channels.csv").write_text(CHANNELS + '1,pool_name,"A ",s,t,c,,\n')
+    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/seeds")
+    assert built.returncode == 0, built.stdout
+    assert "parameter_value begins or ends with a space" in built.stdout
+
+
+def test_a_faulty_edit_leaves_the_marts_as_they_were(
+    raw: psycopg.Connection, seeds: Path, dbt_folder: Path, build: Build
+) -> None:
+    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Billboard,s,t,First,,\n")
+    build()
+    _land(raw, "b", caller="380002", pool_name="Billboard")
+    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Billboard,s,t,,,\n")
+    assert _dbt(dbt_folder, "build").returncode == 1
+    campaigns = raw.execute("select campaign from ringostat_marts.fct_conversions").fetchall()
+    assert campaigns == [("First",)]
+
+
+def test_views_upon_the_marts_survive_a_build(raw: psycopg.Connection, build: Build) -> None:
+    build()
+    raw.execute("create view public.theirs as select * from ringostat_marts.rpt_conversions_daily")
+    _land(raw, "b", caller="380002")
+    build()
+    assert _one(raw, "select sum(conversions_all) from public.theirs") == 2
+
+
+def test_a_deleted_project_leaves_no_trace(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    (seeds / "projects.csv").write_text(ONE_PROJECT + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
+    _land(raw, "b", project_id=2, caller="380002")
+    build()
+    (seeds / "projects.csv").write_text(ONE_PROJECT)
+    for table in ("calls", "forms", "loads"):
+        raw.execute(f"delete from ringostat_raw.{table} where project_id = 2")
+    build()
+    tables = raw.execute(
+        """
+        select table_schema, table_name
+        from information_schema.columns
+        where column_name = 'project_id' and table_schema like 'ringostat%'
+        """
+    ).fetchall()
+    assert len(tables) > 15
+    for name in tables:
+        query = sql.SQL("select count(*) from {} where project_id = 2")
+        assert _one(raw, query.format(sql.Identifier(*name))) == 0, name
+
+
+def test_the_bi_role_reads_the_marts_and_nothing_else(
+    raw: psycopg.Connection, warehouse: dict[str, str], build: Build
+) -> None:
+    role = f"bi_{warehouse['PGDATABASE'][-12:]}"
+    raw.execute(sql.SQL("create role {} login password 'for a test'").format(sql.Identifier(role)))
+    try:
+        build(ringostat_bi_role=role)
+        reader = {**warehouse, "PGUSER": role, "PGPASSWORD": "for a test"}
+        with database.connect(reader) as conn:
+            for mart in _relations(raw, "ringostat_marts"):
+                conn.execute(sql.SQL("select * from {}").format(sql.Identifier(*mart)))
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute("create view ringostat_marts.theirs as select 1")
+            for schema in ("raw", "staging", "intermediate", "seeds"):
+                relations = _relations(raw, f"ringostat_{schema}")
+                assert relations
+                for relation in relations:
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        conn.execute(sql.SQL("select * from {}").format(sql.Identifier(*relation)))
+            # Nor by way of a view's definition: the salt of caller_key stands in none.
+            definitions = conn.execute("select definition from pg_views").fetchall()
+            assert not any("salt-of-the-test" in (text or "") for (text,) in definitions)
+    finally:
+        raw.execute(sql.SQL("drop owned by {}").format(sql.Identifier(role)))
+        raw.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+
+
+@pytest.fixture(autouse=True)
+def _salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", "salt-of-the-test")
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(1, 0), (30, 0), (60, 1)])
+def test_freshness_is_that_of_the_load_log(
+    hours: int, expected: int, raw: psycopg.Connection, dbt_folder: Path
+) -> None:
+    """The only call is years old, which is no fault; that nothing was loaded lately is one."""
+    raw.execute(
+        """
+        insert into ringostat_raw.loads
+            (project_id, window_from, window_to, status, started_at, finished_at)
+        values
+            (1, now() - interval '1 day', now(), 'loaded', now(), now() - %s * interval '1 hour'),
+            (1, now() - interval '1 day', now(), 'failed', now(), now())
+        """,
+        [hours],
+    )
+    checked = _dbt(dbt_folder, "source", "freshness")
+    assert checked.returncode == expected, checked.stdout
+    assert ("WARN" in checked.stdout) == (hours == 30)
+
+
+def test_a_field_nobody_has_heard_of_is_a_warning(
+    raw: psycopg.Connection, dbt_folder: Path
+) -> None:
+    _land(raw, "b", mood="cheerful")
+    tested = _dbt(dbt_folder, "test", "--select", "assert_api_fields_are_known")
+    assert tested.returncode == 0, tested.stdout
+    assert "project 1 answers a field nobody has heard of: mood" in tested.stdout
+
+
+def test_conversions_of_other_systems_may_be_duplicates(
+    raw: psycopg.Connection, dbt_folder: Path, build: Build
+) -> None:
+    raw.execute(
+        """
+        create table public.crm
+            (system text, conversion_id int, occurred_at timestamptz, phone text);
+        insert into public.crm values
+            ('crm', 7, '2024-05-01 10:05:00+00', '+380-001'),
+            ('crm', 8, '2024-05-01 10:05:00+00', '+380-009')
+        """
+    )
+    build(ringostat_other_conversions="public.crm")
+    rows = raw.execute(
+        "select conversion_id, other_system, other_id, seconds_apart"
+        " from ringostat_marts.rpt_possible_duplicates"
+    ).fetchall()
+    assert rows == [("1:call:a", "crm", "7", 300)]
+    tested = _dbt(dbt_folder, "test", "--select", "assert_possible_duplicates_are_few")
+    assert tested.returncode == 0
+    assert "project 1: 1 of 1 conversions may be counted elsewhere too" in tested.stdout
+
+
+def _land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload: object) -> None:
+    """A call of 1 May 2024, 10:00 UTC, landed just now."""
+    at = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
+    landed_at = datetime.now(timezone.utc) - timedelta(minutes=1)
+    conn.execute(
+        "insert into ringostat_raw.calls values (%s, %s, %s, %s, 1, %s, clock_timestamp(), null)",
+        [project_id, call_id, at, Jsonb({"uniqueid": call_id, **payload}), landed_at],
+    )
+
+
+def _dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run(folder, "dbt", "--no-use-colors", *arguments, "--profiles-dir", str(folder))
+
+
+def _run(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program of the virtual environment in the project's folder, on the test's warehouse."""
+    (folder / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
+    return subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DBT_PROFILES_DIR": str(folder),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def _relations(conn: psycopg.Connection, schema: str) -> list[tuple[str, str]]:
+    return conn.execute(
+        "select table_schema, table_name from information_schema.tables where table_schema = %s",
+        [schema],
+    ).fetchall()
+
+
+def _one(conn: psycopg.Connection, query: str | sql.Composed) -> object:
+    return conn.execute(query).fetchone()[0]
