@@ -27,13 +27,12 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-test: lint ## everything: lint, unit tests, warehouse tests on a real Postgres, dbt build
+test: lint ## everything: lint, unit tests, tests on a real Postgres, dbt build with all its tests
 	$(BIN)/python -m pytest
 
-lint: .venv/installed-dev ## ruff, sqlfluff, a strict dbt parse
+lint: .venv/installed-dev ## ruff; sqlfluff and a strict dbt parse are among the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python tests/lint_sql.py
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate \
