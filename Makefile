@@ -4,13 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo install test lint lock clean
+.PHONY: help demo bi docs install test test-bi lint lock lock-bi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
 	@$(BIN)/ringostat demo
+
+bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088
+	@$(BIN)/python -m bi.warehouse .venv-bi/bin/python bi/superset/serve.py
+
+docs: .venv/installed ## the project's documentation as one page, site/index.html
+	@$(BIN)/python -m bi.docs
 
 install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 
@@ -22,6 +28,13 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv-bi/installed: bi/requirements.lock .venv/installed
+	@$(PYTHON) -c 'import sys; sys.exit("Superset needs Python 3.10 to 3.12, this is " + sys.version.split()[0] + ": make $(MAKECMDGOALS) PYTHON=python3.12" if sys.version_info >= (3, 13) else 0)'
+	@test -x .venv-bi/bin/python || $(PYTHON) -m venv .venv-bi
+	@echo 'Installing Superset into .venv-bi ...' >&2
+	@.venv-bi/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r bi/requirements.lock
+	@touch $@
+
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	@echo 'Installing the tools for tests ...' >&2
 	@$(PIP) install --require-hashes -r requirements-dev.lock
@@ -30,15 +43,23 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 test: lint ## everything: lint, unit tests, tests on a real Postgres, dbt build with all its tests
 	$(BIN)/python -m pytest
 
+test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard.png
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo 'Chromium is missing: apt-get install chromium chromium-driver' >&2; exit 2; }
+	$(BIN)/python -m pytest -m bi tests/bi
+
 lint: .venv/installed-dev ## ruff; sqlfluff and a strict dbt parse are among the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 lock: ## renew the lock files (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate \
-	    --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements-dev.lock
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate \
-	    --custom-compile-command 'make lock' -c requirements-dev.lock pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
+	    --custom-compile-command 'make lock' --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
+	    --custom-compile-command 'make lock' -c requirements-dev.lock --extra build pyproject.toml -o requirements.lock
+
+lock-bi:
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
+	    --custom-compile-command 'make lock-bi' bi/requirements.in -o bi/requirements.lock
 
 clean: ## stop the embedded Postgres and remove what was built; the database goes with it
 	@test ! -x $(BIN)/ringostat || $(BIN)/ringostat db stop

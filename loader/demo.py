@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+import click
 import psycopg
 from rich.console import Console
 from rich.table import Table
@@ -47,13 +48,12 @@ def demo() -> None:
         for loaded in load_projects(choose(read_projects(), ())):
             if loaded.error:
                 raise LoadError(f"{loaded.project}: {loaded.error}")
-            notes.print(f"{loaded.project}: {loaded.landed}", highlight=False)
         with notes.status("building the marts: dbt build"):
             if dbt("build", "--quiet") != 0:
                 raise LoadError("dbt build failed: see above")
         with database.connect(database.environment()) as conn:
             print_summary(conn)
-    Console().print(_NEXT_STEPS, markup=False, highlight=False)
+    click.echo(_NEXT_STEPS)
 
 
 def print_summary(conn: psycopg.Connection) -> None:
