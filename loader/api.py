@@ -89,6 +89,13 @@ DEFAULT_ROW_CAP = 6500
 _TIMEOUT_SECONDS = (10, 120)  # to connect; between two pieces of the answer
 # A longer body is not read to its end, so that memory stays bounded whatever the API sends.
 _LONGEST_BODY = 32 * 1024 * 1024
+# What an answer that is quoted may hold and a log must not.
+_MASKS = (
+    (r"https?://[^\s\"'<>]+", "<link>"),
+    (r"(?i)(token|key|secret)([\"'\s]*[:=][\"'\s]*)[^\s\"'&,<>}]+", r"\1\2***"),
+    (r"[\w-]{24,}", "***"),
+    (r"\+?\d(?:[\s()-]?\d){6,}", "***"),  # a phone number
+)
 _OBJECT = object()  # stands for a call while calls are counted
 
 
@@ -143,10 +150,10 @@ _RETRY = _Backoff(total=4, backoff_factor=2, backoff_max=60, retry_after_max=120
 
 @dataclass(frozen=True)
 class Answer:
-    """A window's calls: how many, and the JSON array as text, which Postgres parses itself."""
+    """A window's calls: how many, and the JSON array as it came, which Postgres parses itself."""
 
     rows: int
-    body: str
+    body: bytes
 
 
 class Api:
@@ -216,9 +223,9 @@ class Api:
             try:
                 return self._judge(*self._get(parameters))
             except RetriableError as error:
-                empty_bodies += isinstance(error, _EmptyBody)
+                empty_bodies = empty_bodies + 1 if isinstance(error, _EmptyBody) else 0
                 if empty_bodies == 2:
-                    return Answer(0, "[]")
+                    return Answer(0, b"[]")
                 try:
                     retry = retry.increment("GET", "/calls/list", error=error)
                 except MaxRetryError:
@@ -227,8 +234,8 @@ class Api:
                 log.info("%s; trying again", error)
                 retry.sleep(error.response.raw if error.response is not None else None)
 
-    def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, str]:
-        """The response and its text. Raises RetriableError where none came whole."""
+    def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, bytes]:
+        """The response and its body. Raises RetriableError where none came whole."""
         try:
             # A redirect would carry the key to another host: none is followed.
             with self._session.get(
@@ -244,14 +251,21 @@ class Api:
                     if len(body) > _LONGEST_BODY:
                         raise FullAnswer(f"an answer longer than {_LONGEST_BODY >> 20} MB")
         except requests.exceptions.SSLError as error:
-            raise FatalError(f"the API's TLS certificate is not trusted: {error}") from None
+            raise FatalError(f"the API's certificate is not trusted: {_reason(error)}") from None
         except requests.RequestException as error:
-            raise RetriableError(f"no whole answer from {self._url}: {_reason(error)}") from None
-        return response, body.decode("utf-8-sig", errors="replace")
+            reason = self._mask(_reason(error))
+            raise RetriableError(f"no whole answer from {self._url}: {reason}") from None
+        return response, bytes(body)
 
-    def _judge(self, response: requests.Response, text: str) -> Answer:
+    def _judge(self, response: requests.Response, body: bytes) -> Answer:
         """What the response means: see the table at the top of this page."""
         status = response.status_code
+        text = body.decode("utf-8-sig", errors="replace")
+        rows = _count_rows(text) if status < 300 else None
+        if rows is not None and rows < self.row_cap:
+            return Answer(rows, body)
+        if rows is not None:
+            raise FullAnswer(f"{rows} calls in one answer, the cap is {self.row_cap}")
         said = f"Ringostat answered {status}: {self._quote(text)}"
         if status in (401, 403):
             raise FatalError(
@@ -262,27 +276,23 @@ class Api:
             raise RetriableError(said, response)
         if 300 <= status < 400:
             raise FatalError(f"{said} (a redirect: is RINGOSTAT_API_URL right?)")
-        rows = _count_rows(text) if status < 400 else None
-        if isinstance(rows, int) and rows >= self.row_cap:
-            raise FullAnswer(f"{rows} calls in one answer, the cap is {self.row_cap}")
-        if rows is not None:
-            return Answer(rows, text)
         if "incorrect field name" in text.lower():
             raise _FieldRefused(said)
-        if status < 400 and not text.strip():
+        if status < 300 and not text.strip():
             raise _EmptyBody("Ringostat answered nothing")
-        if status < 400 and _was_cut(text):
+        if status < 300 and _was_cut(text):
             raise RetriableError(said)
         raise RefusedWindow(said)
 
     def _quote(self, text: str) -> str:
-        """The first 120 characters, without keys, tokens, links and phone numbers."""
+        return repr(self._mask(text)[:120])
+
+    def _mask(self, text: str) -> str:
+        """`text` in one line, without keys, tokens, links and phone numbers."""
         text = " ".join(text.replace(self._key, "***")[:10_000].split())
-        text = re.sub(r"https?://[^\s\"'<>]+", "<link>", text)
-        text = re.sub(r"(?i)\b(token|key|secret)\b([\"'\s:=]+)[^\s\"'&,<>}]+", r"\1\2***", text)
-        text = re.sub(r"[\w-]{24,}", "***", text)
-        text = re.sub(r"\+?\d(?:[\s()-]?\d){6,}", "***", text)
-        return repr(text[:120])
+        for pattern, mask in _MASKS:
+            text = re.sub(pattern, mask, text)
+        return text
 
 
 def row_cap() -> int:
@@ -334,6 +344,7 @@ def _parse(text: str) -> object:
 
 def _reason(error: BaseException) -> str:
     """A network error by its innermost cause, which does not repeat the request."""
-    while inner := next((part for part in error.args if isinstance(part, BaseException)), None):
-        error = getattr(inner, "reason", inner)
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return _reason(inner)
     return f"{type(error).__name__}: {error}"

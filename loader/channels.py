@@ -169,9 +169,9 @@ def _escaped(text: str) -> str:
 
 # ------------------------------------------------------------------------------------ suggestions
 
-# Each pool in «Неизвестная кампания», those first that nearly equal a configured name. The labels
-# are those of the configured pool that is nearly meant, once for each of its rows, or the UTM values
-# where all calls of the pool carry the same ones and at least one of them says something.
+# Each pool in «Неизвестная кампания», those first that nearly equal a configured name. Its labels
+# are those of that name, once for each of the name's rows; else the UTM values that all calls of
+# the pool carry, where they are more than placeholders.
 _UNMAPPED_POOLS = """
 with placeholders as (
     select array['', '(not set)', '(none)', 'none)', '(direct)'] as words

@@ -9,17 +9,28 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
+import psycopg
 from rich.console import Console
 
-from loader import database
+from loader import channels, channels_xlsx, database, forms, impact, lifecycle, seeds
 from loader.dbt import dbt
-from loader.errors import ConfigurationError
-from loader.load import DEFAULT_JOBS, DEFAULT_LOOKBACK_DAYS, Asked, load_projects
-from loader.projects import choose, read_projects
+from loader.errors import ConfigurationError, LoadError
+from loader.load import DEFAULT_JOBS, DEFAULT_LOOKBACK_DAYS, Asked, describe, load_projects
+from loader.projects import (
+    DEFAULT_KEY_VARIABLE,
+    Project,
+    choose,
+    find,
+    is_key_variable,
+    read_projects,
+    read_zone,
+)
 from loader.sandbox import demo_account, serve
 from loader.status import as_table, read_status
 
@@ -33,7 +44,17 @@ class _ToStderr(logging.Handler):
         click.echo(self.format(record), err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """What Postgres refuses is told in a line, as any other failure."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except psycopg.Error as error:
+            raise LoadError(describe(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-v", "--verbose", is_flag=True, help="Log every request and every window.")
 def main(verbose: bool) -> None:
     """Ringostat's calls in a Postgres, ready for BI."""
@@ -158,6 +179,253 @@ def sandbox(port: int) -> None:
         serve(demo_account(date.today()), port)
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}") from None
+
+
+@main.command()
+@click.option("--name", required=True, help="What reports call the project.")
+@click.option("--time-zone", required=True, help="The zone the project has in Ringostat.")
+@click.option(
+    "--auth-key-env",
+    default=DEFAULT_KEY_VARIABLE,
+    show_default=True,
+    help="The environment variable that holds the key.",
+)
+@click.option(
+    "--project-id",
+    type=click.IntRange(1),
+    help="For an account whose calls do not tell its number.",
+)
+@click.option("--load-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: a year ago.")
+def connect(
+    name: str,
+    time_zone: str,
+    auth_key_env: str,
+    project_id: int | None,
+    load_from: datetime | None,
+) -> None:
+    """Try a key, show what it opens, and add the project to projects.csv.
+
+    \b
+    Example: RINGOSTAT_AUTH_KEY=... ringostat connect --name Clinic --time-zone Europe/Kyiv
+    """
+    from loader import connect as connecting  # noqa: PLC0415 - the name is the command's
+
+    zone = read_zone(time_zone)
+    if zone is None:
+        raise ConfigurationError(f"--time-zone {time_zone}: an IANA zone, such as Europe/Kyiv")
+    if not is_key_variable(auth_key_env):
+        raise ConfigurationError("--auth-key-env: the NAME of a variable, never the key itself")
+    read_projects()  # its faults before the API's
+    seen = connecting.look(auth_key_env, zone, project_id)
+    first_day = load_from.date() if load_from else connecting.a_year_ago(zone)
+    project = Project(seen.project_id, name, auth_key_env, zone, "", first_day, is_active=True)
+    connecting.check_is_new(project)
+    for line in seen.lines():
+        click.echo(line)
+    if seen.calls:
+        _console().print(seen.pools())
+    click.echo(connecting.NOTICE)
+    line = connecting.add(project)
+    click.echo(f"added to {seeds.folder() / 'projects.csv'}: {line.strip()}")
+
+
+@main.group("project")
+def project_group() -> None:
+    """A project's later life: pause it, go on with it, delete it."""
+
+
+@project_group.command("deactivate")
+@click.argument("project_id", metavar="ID", type=int)
+def project_deactivate(project_id: int) -> None:
+    """Stop loading it. What is loaded stays, and stays in the marts.
+
+    \b
+    Example: ringostat project deactivate 11111
+    """
+    project = find(read_projects(), project_id)
+    changed = lifecycle.set_active(project, False)
+    click.echo(f"{project} is {'now' if changed else 'already'} inactive")
+
+
+@project_group.command("activate")
+@click.argument("project_id", metavar="ID", type=int)
+def project_activate(project_id: int) -> None:
+    """Load it again. The next load fills the gap from where it stopped.
+
+    \b
+    Example: ringostat project activate 11111
+    """
+    project = find(read_projects(), project_id)
+    changed = lifecycle.set_active(project, True)
+    click.echo(f"{project} is {'now' if changed else 'already'} active")
+
+
+@project_group.command("delete")
+@click.argument("project_id", metavar="ID", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def project_delete(project_id: int, yes: bool) -> None:
+    """Delete its raw rows and its rows in the three CSVs. There is no way back.
+
+    The marts lose it on the next `dbt build`.
+
+    \b
+    Example: ringostat project delete 11111
+    """
+    project = find(read_projects(), project_id)
+    with database.connect(database.environment()) as conn:
+        click.echo(f"{project}: {lifecycle.find_traces(conn, project)}", err=True)
+        if not yes:
+            _need_terminal("--yes")
+            typed = click.prompt("To delete them, type the project's number", err=True)
+            if typed.strip() != str(project_id):
+                raise click.Abort
+        deleted = lifecycle.delete(conn, project)
+    click.echo(f"{project} is deleted: {deleted}")
+    click.echo("the next `dbt build` takes it out of the marts", err=True)
+
+
+@main.group("channels")
+def channels_group() -> None:
+    """Static channels: check the CSVs, find what is missing, edit them in Excel."""
+
+
+@channels_group.command("check")
+@click.option("--github", is_flag=True, help="As annotations for a pull request.")
+def channels_check(github: bool) -> None:
+    """Check the three CSVs. Needs no database.
+
+    Every fault is printed as file:line:column, what, and how to mend it.
+
+    \b
+    Example: ringostat channels check
+    """
+    faults = channels.find_faults()
+    for fault in faults:
+        click.echo(channels.annotation(fault) if github else str(fault))
+    errors = sum(not fault.is_warning for fault in faults)
+    click.echo(f"{errors} faults, {len(faults) - errors} warnings", err=True)
+    if errors:
+        raise SystemExit(1)
+
+
+@channels_group.command("suggest")
+def channels_suggest() -> None:
+    """Print a row for each pool that no channel matches.
+
+    Rows go to stdout, ready to be appended to static_channels.csv; what they are about, to stderr.
+
+    \b
+    Example: ringostat channels suggest >> seeds/static_channels.csv
+    """
+    seed = channels.parse_channels()
+    seeds.refuse(seed.faults)
+    with database.connect(database.environment()) as conn:
+        suggestions = channels.suggest(conn)
+    for suggestion in suggestions:
+        click.echo(suggestion, err=True)
+        click.echo(seed.line(suggestion.cells), nl=False)
+    if not suggestions:
+        click.echo("every pool is mapped", err=True)
+
+
+@channels_group.command("impact")
+@click.option("--base", required=True, metavar="REF", help="The git revision to compare with.")
+def channels_impact(base: str) -> None:
+    """Show which conversions an edit of the CSVs moves between campaigns.
+
+    Builds the marts twice in schemas of their own, which it drops: with the CSVs of REF and with
+    those of the working tree.
+
+    \b
+    Example: ringostat channels impact --base origin/main
+    """
+    with database.connect(database.environment()) as conn:
+        flows = impact.measure(conn, base)
+    moves, campaigns = impact.moves(flows), impact.campaigns(flows)
+    if not moves.row_count and not campaigns.row_count:
+        click.echo("No conversion moves, no number changes.")
+    for table in (moves, campaigns):
+        if table.row_count:
+            _console().print(table)
+
+
+@channels_group.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def channels_export(file: Path) -> None:
+    """Write the channels, and the pools that lack one, to an Excel workbook.
+
+    \b
+    Example: ringostat channels export channels.xlsx
+    """
+    numbers = [str(project.project_id) for project in read_projects()]
+    suggestions = []
+    try:
+        with database.connect(database.environment()) as conn:
+            suggestions = channels.suggest(conn)
+    except ConfigurationError as error:
+        click.echo(f"no unmapped pools in the workbook: {error.message}", err=True)
+    channels_xlsx.export(file, numbers, suggestions)
+    click.echo(f"written to {file}")
+
+
+@channels_group.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def channels_import(file: Path, yes: bool) -> None:
+    """Show what an exported and edited workbook changes, ask, and write static_channels.csv.
+
+    \b
+    Example: ringostat channels import channels.xlsx
+    """
+    numbers = {str(project.project_id) for project in read_projects()}
+    change = channels_xlsx.read_change(file, numbers)
+    for line in change.lines:
+        click.echo(line)
+    click.echo(change)
+    if not change.lines:
+        return
+    if not yes:
+        _need_terminal("--yes")
+        click.confirm(f"Write {change.seed.file}?", abort=True, err=True)
+    change.write()
+
+
+@main.group("forms")
+def forms_group() -> None:
+    """Form requests, which Ringostat pushes by webhook only."""
+
+
+@forms_group.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--project", "project_id", type=int, required=True, help="Whose forms they are.")
+def forms_import(file: Path, project_id: int) -> None:
+    """Land the forms of a file: JSON lines, CSV or XLSX.
+
+    Bad lines are listed and left out. The same file again changes nothing.
+
+    \b
+    Example: ringostat forms import forms.jsonl --project 11111
+    """
+    (project,) = choose(read_projects(), [project_id])
+    with database.connect(database.environment()) as conn:
+        imported = forms.import_file(conn, file, project)
+    for number, reason in imported.bad:
+        click.echo(f"{file}:{number}: {reason}", err=True)
+    click.echo(f"{project}: {imported}")
+    if imported.bad:
+        raise SystemExit(1)
+
+
+def _need_terminal(flag: str) -> None:
+    """Raises ConfigurationError where nobody can answer a question."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"no terminal to ask on: {flag} answers yes")
+
+
+def _console() -> Console:
+    """stdout for tables; a pipe has no width, and 80 columns would break them."""
+    wide = Console(markup=False, highlight=False)
+    return wide if wide.is_terminal else Console(width=200, markup=False, highlight=False)
 
 
 @main.group()

@@ -98,19 +98,21 @@ def exports(warehouse: Mapping[str, str]) -> str:
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in warehouse.items())
 
 
-def start(data: Path = DATA) -> dict[str, str]:
-    """Starts the Postgres in the folder `data`, making it if missing; its `environment()`.
+def start(data: Path | None = None) -> dict[str, str]:
+    """Starts the Postgres in the folder `data`, or DATA, making it if missing; its `environment()`.
 
     A running one is left as it is. Raises ConfigurationError if it cannot be started.
     """
-    server = _server(data)
+    data = data or DATA
     try:
+        server = _server(data)
+        _clear_after_a_kill(data)
         server.ensure_pgdata_inited()
         _write_settings(data)
         server.start()
-    except (subprocess.SubprocessError, OSError) as error:
+    except (subprocess.SubprocessError, OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"the embedded Postgres did not start: {error}; its log is {data / 'log'}"
+            f"the embedded Postgres in {data} did not start (see the file log in there): {error}"
         ) from None
     info = server.get_postmaster_info()
     if info.socket_dir:
@@ -129,8 +131,9 @@ def start(data: Path = DATA) -> dict[str, str]:
     return warehouse
 
 
-def stop(data: Path = DATA) -> bool:
-    """Stops the Postgres in the folder `data`. False if none was running."""
+def stop(data: Path | None = None) -> bool:
+    """Stops the Postgres in the folder `data`, or DATA. False if none was running."""
+    data = data or DATA
     if not _is_running(data):
         return False
     server = _server(data)
@@ -161,7 +164,19 @@ def _server(data: Path) -> PostgresServer:
 
 def _is_running(data: Path) -> bool:
     info = _library().utils.PostmasterInfo.read_from_pgdata(data)
-    return info is not None and info.is_running()
+    if info is None or not info.is_running():
+        return False
+    # Its number may belong to another program by now, or to a dead process that nobody reaped.
+    return "postgres" in info.process.name() and info.process.status() != "zombie"
+
+
+def _clear_after_a_kill(data: Path) -> None:
+    """Removes the lock files of a server that was killed: they could pass for a running one's."""
+    info = _library().utils.PostmasterInfo.read_from_pgdata(data)
+    if info is not None and not _is_running(data):
+        info.pgdata.joinpath("postmaster.pid").unlink()
+        if info.socket_path:
+            Path(f"{info.socket_path}.lock").unlink(missing_ok=True)
 
 
 def _write_settings(data: Path) -> None:

@@ -21,14 +21,16 @@ def schema(layer: str) -> str:
 def dbt(*arguments: str, **settings: str) -> int:
     """Runs `dbt` with `arguments`; its exit code. What it prints goes to stderr.
 
-    `settings` are environment variables that it gets beside those of this process. Uses the user's `profiles.yml` if there is one, else `profiles.example.yml` as it is. Raises
+    Uses the user's `profiles.yml` if there is one, else `profiles.example.yml` as it is. `settings`
+    are environment variables that dbt gets beside those of this process; with them, always the
+    latter: a profile of the user's may name a schema and not heed RINGOSTAT_SCHEMA. Raises
     ConfigurationError if dbt is not installed.
     """
     program = Path(sys.executable).with_name("dbt")
     if not program.exists():
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     with tempfile.TemporaryDirectory() as folder:
-        if not (ROOT / "profiles.yml").exists():
+        if settings or not (ROOT / "profiles.yml").exists():
             shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
             arguments += ("--profiles-dir", folder)
         child = subprocess.run(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,136 +30,96 @@ SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 _STAGING = ("stg_ringostat__calls", "stg_ringostat__forms")
 
-# A conversion on one side only, of a project that the edit adds or takes away, has no campaign on
-# the other side.
-_BOTH = """
-with both_sides as (
-    select
-        coalesce(after.project_id, before.project_id) as project_id,
-        coalesce(after.project_name, before.project_name) as project_name,
-        before.campaign as campaign_before,
-        after.campaign as campaign_after,
-        (before.traffic_source, before.traffic_type, before.campaign)
-            is distinct from (after.traffic_source, after.traffic_type, after.campaign)
-            as is_moved,
-        coalesce(before.is_counted, false) as is_counted_before,
-        coalesce(after.is_counted, false) as is_counted_after
-    from {before}.fct_conversions as before
-    full outer join {after}.fct_conversions as after
-        on
-            before.project_id = after.project_id
-            and before.conversion_id = after.conversion_id
-)
-"""
-
-_MOVES = (
-    _BOTH
-    + """
+# A conversion of a project that the edit adds or takes away has no campaign on one side.
+_CONVERSIONS = """
 select
-    project_id,
-    max(project_name) as project_name,
-    campaign_before,
-    campaign_after,
-    count(*) as conversions
-from both_sides
-where is_moved
-group by project_id, campaign_before, campaign_after
-order by project_id, conversions desc, campaign_before, campaign_after
+    coalesce(after.project_id, before.project_id) as project_id,
+    coalesce(after.project_name, before.project_name) as project_name,
+    before.campaign as before,
+    after.campaign as after,
+    (before.traffic_source, before.traffic_type, before.campaign)
+        is distinct from (after.traffic_source, after.traffic_type, after.campaign) as is_moved,
+    count(*) as conversions,
+    count(*) filter (where before.is_tagged) as tagged_before,
+    count(*) filter (where after.is_tagged) as tagged_after,
+    count(*) filter (where before.is_counted) as counted_before,
+    count(*) filter (where after.is_counted) as counted_after
+from {before}.fct_conversions as before
+full outer join {after}.fct_conversions as after
+    on
+        before.project_id = after.project_id
+        and before.conversion_id = after.conversion_id
+group by 1, 2, 3, 4, 5
+order by project_id, conversions desc, before, after
 """
-)
-
-_CAMPAIGNS = (
-    _BOTH
-    + """
-, sides as (
-    select project_id, project_name, campaign_before as campaign,
-        1 as before, 0 as after, is_counted_before::int as counted_before, 0 as counted_after
-    from both_sides
-    where campaign_before is not null
-    union all
-    select project_id, project_name, campaign_after,
-        0, 1, 0, is_counted_after::int
-    from both_sides
-    where campaign_after is not null
-)
-
-select
-    project_id,
-    max(project_name) as project_name,
-    campaign,
-    sum(before) as before,
-    sum(after) as after,
-    sum(counted_before) as counted_before,
-    sum(counted_after) as counted_after
-from sides
-group by project_id, campaign
-having sum(before) <> sum(after) or sum(counted_before) <> sum(counted_after)
-order by project_id, campaign
-"""
-)
 
 
 @dataclass(frozen=True)
-class Move:
-    """Conversions that go from one campaign to another; None: not in the marts on that side.
+class Flow:
+    """The conversions that have one campaign before and one after, which may be the same.
 
-    Equal campaigns: the source or the type changes.
+    None: they are not in the marts on that side. `is_moved`: campaign, source or type changes.
+    `tagged_…`: how many of them carry a tag; `counted_…`: how many the project's KPI mode counts.
     """
 
     project_id: int
     project_name: str
-    campaign_before: str | None
-    campaign_after: str | None
+    before: str | None
+    after: str | None
+    is_moved: bool
     conversions: int
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """A campaign whose numbers change: all conversions, and those that the KPI mode counts."""
-
-    project_id: int
-    project_name: str
-    campaign: str
-    before: int
-    after: int
+    tagged_before: int
+    tagged_after: int
     counted_before: int
     counted_after: int
 
 
-@dataclass(frozen=True)
-class Impact:
-    moves: list[Move]
-    campaigns: list[Campaign]
-
-    def tables(self) -> Iterator[Table]:
-        """As Markdown, which a terminal and a pull request show alike."""
-        if self.moves:
-            table = Table("project", "from campaign", "to campaign", box=box.MARKDOWN)
-            table.add_column("conversions", justify="right")
-            for move in self.moves:
-                table.add_row(
-                    _cell(f"{move.project_id} {move.project_name}"),
-                    _cell(move.campaign_before or "(not in the marts)"),
-                    _cell(move.campaign_after or "(not in the marts)"),
-                    f"{move.conversions:,}",
-                )
-            yield table
-        if self.campaigns:
-            table = Table("project", "campaign", box=box.MARKDOWN)
-            for name in ("before", "after", "counted before", "counted after"):
-                table.add_column(name, justify="right")
-            for row in self.campaigns:
-                numbers = (row.before, row.after, row.counted_before, row.counted_after)
-                table.add_row(
-                    _cell(f"{row.project_id} {row.project_name}"),
-                    _cell(row.campaign),
-                    *(f"{number:,}" for number in numbers),
-                )
-            yield table
+def moves(flows: Sequence[Flow]) -> Table:
+    """From which campaign to which, as Markdown: a terminal and a pull request show it alike."""
+    table = Table("project", "from campaign", "to campaign", box=box.MARKDOWN)
+    table.add_column("conversions", justify="right")
+    for flow in flows:
+        if flow.is_moved:
+            table.add_row(
+                _cell(f"{flow.project_id} {flow.project_name}"),
+                _cell(flow.before or "(not in the marts)"),
+                _cell(flow.after or "(not in the marts)"),
+                f"{flow.conversions:,}",
+            )
+    return table
 
 
-def measure(conn: psycopg.Connection, base: str) -> Impact:
-    """What the working tree's seeds change against those of the git revision `base`.
+def campaigns(flows: Sequence[Flow]) -> Table:
+    """The campaigns whose numbers change, before → after."""
+    before: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    after: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for flow in flows:
+        project = f"{flow.project_id} {flow.project_name}"
+        if flow.before is not None:
+            before[project, flow.before] += Counter(
+                conversions=flow.conversions,
+                tagged=flow.tagged_before,
+                counted=flow.counted_before,
+            )
+        if flow.after is not None:
+            after[project, flow.after] += Counter(
+                conversions=flow.conversions, tagged=flow.tagged_after, counted=flow.counted_after
+            )
+    table = Table("project", "campaign", box=box.MARKDOWN)
+    for name in ("conversions", "tagged", "counted"):
+        table.add_column(name, justify="right")
+    for project, campaign in sorted(before.keys() | after.keys()):
+        old, new = before[project, campaign], after[project, campaign]
+        if old != new:
+            numbers = (
+                _change(old[name], new[name]) for name in ("conversions", "tagged", "counted")
+            )
+            table.add_row(_cell(project), _cell(campaign), *numbers)
+    return table
+
+
+def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
+    """Where conversions go by the seeds of the git revision `base` and by the working tree's.
 
     Raises ConfigurationError if git has no such revision or seeds, or the warehouse was never
     built; LoadError if dbt fails, or another comparison is under way on this warehouse.
@@ -177,10 +138,10 @@ def measure(conn: psycopg.Connection, base: str) -> Impact:
             raise LoadError("dbt parse failed: see above")
         _build(scratch, schema=before, folder=scratch / "seeds")
         _build(scratch, schema=after, folder=seeds.folder())
-        return Impact(
-            moves=_rows(conn, Move, _MOVES, before, after),
-            campaigns=_rows(conn, Campaign, _CAMPAIGNS, before, after),
+        query = sql.SQL(_CONVERSIONS).format(
+            before=sql.Identifier(f"{before}_marts"), after=sql.Identifier(f"{after}_marts")
         )
+        return conn.cursor(row_factory=class_row(Flow)).execute(query).fetchall()
 
 
 def _check_out(base: str, folder: Path) -> None:
@@ -253,13 +214,8 @@ def _drop(conn: psycopg.Connection, prefixes: tuple[str, str]) -> None:
             conn.execute(sql.SQL("drop schema if exists {} cascade").format(name))
 
 
-def _rows(conn: psycopg.Connection, kind: type, query: str, before: str, after: str) -> list:
-    cursor = conn.cursor(row_factory=class_row(kind))
-    schemas = {
-        "before": sql.Identifier(f"{before}_marts"),
-        "after": sql.Identifier(f"{after}_marts"),
-    }
-    return cursor.execute(sql.SQL(query).format(**schemas)).fetchall()
+def _change(before: int, after: int) -> str:
+    return f"{before:,}" if before == after else f"{before:,} → {after:,}"
 
 
 def _cell(text: str) -> str:

@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
+from psycopg import errors
+from psycopg.types.json import Jsonb
 
 from loader.api import Answer
 from loader.errors import ConfigurationError, LoadError
@@ -44,12 +46,12 @@ def create_tables(conn: psycopg.Connection) -> None:
             # The view that the file creates last: if it exists, all the rest does.
             if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
                 conn.execute(_TABLES)
-    except psycopg.errors.InsufficientPrivilege as error:
+    except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
             f"to create schemas: grant create on database {conn.info.dbname} to {conn.info.user}"
         ) from None
-    except psycopg.errors.ReadOnlySqlTransaction as error:
+    except errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
 
 
@@ -138,12 +140,42 @@ def land(
 
     Raises LoadError, with nothing landed, for an answer that must not be believed.
     """
+    is_last = window.end == run.period.end
     with conn.transaction():
+        if not is_last:
+            # A crash may lose the latest windows, log rows and all: they are read again. The last
+            # one's commit waits until the disk has everything, before the run calls itself done.
+            conn.execute("set local synchronous_commit = off")
         _parse(conn, run.project, answer)
         _check(conn, run.project, window)
         if previous is not None:
             previous.result()
         return _merge(conn, run, window, answer, asked_at)
+
+
+def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime]:
+    """The id and the `loaded_at` of what is landed next, while the project's `lock` is held.
+
+    The time is later than that of all calls and forms landed before, even if the machine's clock
+    was set back: dbt reads on from the latest `loaded_at` that it has seen.
+    """
+    return conn.execute(
+        """
+        select
+            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
+            greatest(clock_timestamp(), max(landed_at) + interval '1 microsecond')
+        from (
+            select max(finished_at) as landed_at
+            from ringostat_raw.loads
+            where project_id = %(project_id)s
+            union all
+            select max(loaded_at)
+            from ringostat_raw.forms
+            where project_id = %(project_id)s
+        ) as landed
+        """,
+        {"project_id": project.project_id},
+    ).fetchone()
 
 
 def record_failure(
@@ -170,7 +202,7 @@ def _parse(conn: psycopg.Connection, project: Project, answer: Answer) -> None:
     except psycopg.DataError:
         try:
             _expand(conn, storable(answer.body))
-        except (psycopg.errors.InvalidDatetimeFormat, psycopg.errors.DatetimeFieldOverflow) as error:
+        except (errors.InvalidDatetimeFormat, errors.DatetimeFieldOverflow) as error:
             raise LoadError(f"unreadable calldate: {error.diag.message_primary}") from None
     conn.execute(
         """
@@ -181,7 +213,7 @@ def _parse(conn: psycopg.Connection, project: Project, answer: Answer) -> None:
     )
 
 
-def _expand(conn: psycopg.Connection, body: str) -> None:
+def _expand(conn: psycopg.Connection, body: bytes) -> None:
     conn.execute(
         r"""
         create temporary table answer on commit drop as
@@ -203,10 +235,15 @@ def _expand(conn: psycopg.Connection, body: str) -> None:
             coalesce(
                 split_part(split_part(payload ->> 'call_card', 'project_id=', 2), '&', 1), ''
             ) as project_id
-        from jsonb_array_elements(%s::jsonb) with ordinality as answered (payload, place)
+        from jsonb_array_elements(%s) with ordinality as answered (payload, place)
         """,
-        [body],
+        [Jsonb(body, dumps=_as_it_is)],
     )
+
+
+def _as_it_is(body: bytes) -> bytes:
+    """JSON that is sent as it came, without another copy of it in memory."""
+    return body
 
 
 def _check(conn: psycopg.Connection, project: Project, window: Window) -> None:
@@ -249,18 +286,7 @@ def _merge(
     conn: psycopg.Connection, run: Run, window: Window, answer: Answer, asked_at: datetime
 ) -> Landed:
     """Brings `calls` up to the table `answer` and writes the load log."""
-    # Later than any earlier load's, even if the machine's clock was set back: dbt reads on from
-    # the latest `loaded_at` it has seen.
-    load_id, now = conn.execute(
-        """
-        select
-            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
-            greatest(clock_timestamp(), max(finished_at) + interval '1 microsecond')
-        from ringostat_raw.loads
-        where project_id = %s
-        """,
-        [run.project.project_id],
-    ).fetchone()
+    load_id, now = next_load(conn, run.project)
     values = {
         "project_id": run.project.project_id,
         "load_id": load_id,
@@ -369,14 +395,15 @@ def _remove_missing(conn: psycopg.Connection, run: Run, load_id: int, now: datet
     ).rowcount
 
 
-def storable(body: str) -> str:
+def storable(body: bytes) -> bytes:
     """The JSON array `body` without what `jsonb` cannot hold.
 
-    NUL and lone surrogates become U+FFFD, raw control characters are escaped, NaN and numbers
-    out of range become text. Slow, since each call passes through Python: for such answers only.
+    NUL, lone surrogates and bytes that are no UTF-8 become U+FFFD, raw control characters are
+    escaped, NaN and numbers out of range become text. Slow, since each call passes through Python: for such answers only.
     """
-    rows = json.loads(body, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
-    return json.dumps(_clean(rows), ensure_ascii=False)
+    text = body.decode("utf-8-sig", errors="replace")
+    rows = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)
+    return json.dumps(_clean(rows), ensure_ascii=False).encode()
 
 
 def _clean(value: object) -> object:

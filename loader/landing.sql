@@ -50,6 +50,8 @@ create table ringostat_raw.forms (
     primary key (project_id, form_id)
 );
 
+create index forms_loaded_at on ringostat_raw.forms (project_id, loaded_at);
+
 -- The periods that are loaded without a gap, whatever the windows they were read in.
 create view ringostat_raw.loaded_ranges as
 select

@@ -21,7 +21,7 @@ from loader.api import Answer, Api, RefusedWindow
 from loader.errors import ConfigurationError, LoadError
 from loader.landing import Landed, Run
 from loader.projects import Project, auth_key
-from loader.windows import Cursor, Window, instant, wall_clock
+from loader.windows import Cursor, Window, instant, shown_once, wall_clock
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +117,8 @@ def _load_project(
                     landed += _finish(conn, project, step)
                     show(period, step.window, landed)
     except _FAILURES as error:
-        log.error("%s: %s", project, _describe(error))
-        return Loaded(project, landed, _describe(error))
+        log.error("%s: %s", project, describe(error))
+        return Loaded(project, landed, describe(error))
     log.info("%s: done, %s", project, landed)
     return Loaded(project, landed)
 
@@ -135,7 +135,7 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
         until = landing.loaded_until(conn, project, instant(first, zone))
         lookback = timedelta(days=asked.lookback_days)
         start = first if until is None else max(first, wall_clock(until, zone) - lookback)
-    return Window(start, end, zone) if start < end else None
+    return Window(shown_once(start, zone), end, zone) if start < end else None
 
 
 def _steps(
@@ -163,9 +163,7 @@ def _steps(
                 yield steps.popleft()  # finished before its connection takes the next turn
             window = cursor.window
             previous = steps[-1].landed if steps else None
-            landed = pool.submit(
-                landing.land, next(turns), run, window, answer, asked_at, previous
-            )
+            landed = pool.submit(landing.land, next(turns), run, window, answer, asked_at, previous)
             steps.append(_Step(window, asked_at, landed))
             cursor.read(answer.rows)
         yield from steps
@@ -189,13 +187,13 @@ def _finish(conn: psycopg.Connection, project: Project, step: _Step) -> Landed:
     except _FAILURES as error:
         # If Postgres itself is what failed, the first error is the one to tell.
         with suppress(psycopg.Error):
-            landing.record_failure(conn, project, step.window, step.asked_at, _describe(error))
+            landing.record_failure(conn, project, step.window, step.asked_at, describe(error))
         raise
     log.debug("%s: %s: %s", project, step.window, landed)
     return landed
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """An error in one line, for people. Of Postgres's errors without the details, which may
     quote a call."""
     if isinstance(error, psycopg.Error):

@@ -73,17 +73,22 @@ def find_faults(rows: Sequence[seeds.Row]) -> Iterator[Fault]:
             yield Fault(row.at("project_id"), what)
 
 
-def choose(projects: list[Project], ids: Collection[int]) -> list[Project]:
+def find(projects: Sequence[Project], project_id: int) -> Project:
+    """The project of that number, active or not. Raises ConfigurationError for an unknown one."""
+    for project in projects:
+        if project.project_id == project_id:
+            return project
+    listed = ", ".join(str(project.project_id) for project in projects) or "none yet"
+    raise ConfigurationError(f"projects.csv has no project {project_id} (it has: {listed})")
+
+
+def choose(projects: Sequence[Project], ids: Collection[int]) -> list[Project]:
     """The active projects, or those of `ids` alone.
 
     Raises ConfigurationError for an id that is unknown or inactive, and where none is left.
     """
-    known = {project.project_id: project for project in projects}
     for project_id in ids:
-        if project_id not in known:
-            listed = ", ".join(map(str, known)) or "none yet"
-            raise ConfigurationError(f"projects.csv has no project {project_id} (it has: {listed})")
-        if not known[project_id].is_active:
+        if not find(projects, project_id).is_active:
             raise ConfigurationError(
                 f"project {project_id} is inactive: `ringostat project activate {project_id}`"
             )

@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 
 from loader import ROOT
-from loader.errors import ConfigurationError
+from loader.errors import ConfigurationError, LoadError
 
 SPACES = " \t\n\r\f\v\u00a0"
 
@@ -110,21 +110,24 @@ class Seed:
         return ",".join(quoted(cells[column]) for column in self.columns) + self.line_end
 
     def save(self, texts: Iterable[str]) -> None:
-        """Writes the header and the records' `texts` in one step: all of it or nothing."""
+        """Writes the header and the records' `texts` in one step. Raises LoadError if it cannot."""
         content = "".join(
             text if text.endswith(("\n", "\r")) else text + self.line_end
             for text in (self.header, *texts)
         )
         target = self.file.resolve()
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
-            with open(handle, "wb") as file:
-                file.write(content.encode())
-            shutil.copymode(target, name)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with open(handle, "wb") as file:
+                    file.write(content.encode())
+                shutil.copymode(target, name)
+                os.replace(name, target)
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError as error:
+            raise LoadError(f"{self.file}: cannot be written: {error.strerror}") from None
 
 
 def quoted(value: str) -> str:
@@ -154,13 +157,6 @@ def refuse(faults: Iterable[Fault]) -> None:
         raise ConfigurationError("\n".join(errors))
 
 
-def read(file: Path, header: Sequence[str]) -> list[Row]:
-    """The records of `parse(file, header)`. Raises ConfigurationError if it found a fault."""
-    seed = parse(file, header)
-    refuse(seed.faults)
-    return seed.rows
-
-
 def parse(file: Path, header: Sequence[str] | None) -> Seed:
     """Reads `file`, whose first line names the columns of `header`, in any order.
 
@@ -170,7 +166,7 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
     try:
         content = file.read_bytes().decode()
     except OSError as error:
-        seed.faults.append(Fault(file, f"cannot be read: {error.strerror}"))
+        seed.faults.append(Fault(Place(file, 1), f"cannot be read: {error.strerror}"))
         return seed
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode()
@@ -178,48 +174,43 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
         seed.faults.append(Fault(Place(file, line, column), "not UTF-8: save the file as UTF-8"))
         return seed
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else ""
-    lines = io.StringIO(content.removeprefix(mark), newline="").readlines()
+    # Without a line there is no header, and all its columns are missing.
+    lines = io.StringIO(content.removeprefix(mark), newline="").readlines() or ["\n"]
     reader = csv.reader(lines, strict=True)
     line = 1  # where the record begins: a quoted cell may run over several lines
     try:
         for cells in reader:
             text = "".join(lines[line - 1 : reader.line_num])
-            if not seed.columns and cells:
-                seed.header, seed.columns = mark + "".join(lines[: reader.line_num]), cells
-                seed.faults += _header_faults(Place(file, line), cells, header)
+            if line == 1:
+                seed.header, seed.columns = mark + text, cells
+                if header is not None:
+                    seed.faults += _header_faults(file, cells, header)
             elif len(cells) == len(seed.columns):
                 named = dict(zip(seed.columns, cells, strict=True))
                 seed.rows.append(Row(file, line, text, named))
             elif cells:
                 seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))
-            elif seed.rows:  # an empty line stays where it is when the file is saved
-                seed.rows[-1] = replace(seed.rows[-1], text=seed.rows[-1].text + text)
-            else:
-                seed.header += text
+            elif header is not None:
+                what = "an empty line, which dbt takes for a row without values: delete it"
+                seed.faults.append(Fault(Place(file, line), what))
             line = reader.line_num + 1
     except csv.Error as error:
         seed.faults.append(_quoting_fault(file, line, "".join(lines[line - 1 :]), error))
-    if not seed.columns and not seed.faults:
-        wanted = ",".join(header or ())
-        seed.faults.append(Fault(Place(file, 1), f"the header is missing: {wanted}"))
     if header is not None and sorted(seed.columns) != sorted(header):
         seed.rows.clear()  # nothing can be said of cells whose columns are unknown
     return seed
 
 
-def _header_faults(
-    place: Place, columns: list[str], header: Sequence[str] | None
-) -> Iterable[Fault]:
-    for name in columns if header is None else header:
+def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Iterable[Fault]:
+    for name in header:
         if columns.count(name) != 1:
             fault = "is missing" if name not in columns else "stands twice"
-            yield Fault(place, f"the column {name} {fault}")
+            yield Fault(Place(file, 1), f"the column {name} {fault}")
     for name in columns:
-        if header is not None and name not in header:
+        if name not in header:
             column = ",".join(columns).index(name) + 1
-            expected = ", ".join(header)
-            what = f"no such column: {name!r}; the columns are {expected}"
-            yield Fault(replace(place, column=column), what)
+            what = f"no such column: {name!r}; the columns are {', '.join(header)}"
+            yield Fault(Place(file, 1, column), what)
 
 
 def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault:

@@ -47,6 +47,15 @@ def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
+def shown_once(wall: datetime, zone: ZoneInfo) -> datetime:
+    """`wall` (naive), or if the zone's clock shows it twice, an earlier time that it shows once.
+
+    A period that begins with such a time is read from its first showing on, whichever of the two
+    the API takes it for.
+    """
+    return wall - (instant(wall, zone, fold=1) - instant(wall, zone))
+
+
 def _readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Both moments that `wall` may be read as; they differ around a clock change only."""
     first = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)

@@ -1,0 +1,305 @@
+"""Static channels as an Excel workbook, for those who do not edit CSV files, and back.
+
+Excel turns what looks like a number or a date into one, and text after `=` into a formula. All
+cells are therefore written as text, and what comes back as anything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from zipfile import BadZipFile
+
+from openpyxl import Workbook, load_workbook
+from openpyxl.cell import Cell
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from loader import channels, seeds
+from loader.channels import CHANNEL_COLUMNS, CHANNEL_PARAMETERS, Suggestion
+from loader.errors import ConfigurationError
+from loader.seeds import Fault
+
+CHANNELS_SHEET = "static_channels"
+POOLS_SHEET = "unmapped_pools"
+_LISTS_SHEET = "lists"
+
+_LABELS = ("traffic_source", "traffic_type", "campaign")
+_HINTS = ("conversions", "first_conversion", "last_conversion", "hint")
+_WIDTHS = {"parameter_value": 36, "campaign": 36, "hint": 80}
+_LINE_ENDS = "\r\n"
+_LAST_ROW = 10_000  # so far down reach the drop-downs
+
+
+@dataclass(frozen=True)
+class SheetCell:
+    """A place in a workbook."""
+
+    file: Path
+    sheet: str
+    row: int
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: sheet {self.sheet}, row {self.row}, column {self.column}"
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A row of a sheet, to be judged as a seed's `Row` is."""
+
+    file: Path
+    sheet: str
+    row: int
+    letters: Mapping[str, str]
+    cells: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def at(self, column: str) -> SheetCell:
+        return SheetCell(self.file, self.sheet, self.row, self.letters[column])
+
+
+# ----------------------------------------------------------------------------------------- export
+
+
+def export(file: Path, numbers: Sequence[str], suggestions: Sequence[Suggestion]) -> None:
+    """Writes `static_channels.csv` and a sheet of unmapped pools to fill in.
+
+    `numbers`: the projects to choose from. Raises ConfigurationError if the CSV has faults of form
+    or the file cannot be written.
+    """
+    seed = channels.parse_channels()
+    seeds.refuse(seed.faults)
+    pools = {
+        (one.cells["project_id"], one.cells["parameter_value"]): one for one in suggestions
+    }.values()
+    workbook = Workbook()
+    _fill(workbook.active, CHANNELS_SHEET, CHANNEL_COLUMNS, (row.cells for row in seed.rows))
+    _fill(
+        workbook.create_sheet(),
+        POOLS_SHEET,
+        (*CHANNEL_COLUMNS, *_HINTS),
+        (_pool_cells(pool) for pool in pools),
+    )
+    _add_drop_downs(workbook, numbers)
+    try:
+        workbook.save(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _pool_cells(pool: Suggestion) -> dict[str, str]:
+    labels = ", ".join(pool.cells[column] for column in _LABELS if pool.cells[column])
+    hint = f"nearly «{pool.meant}», differs {pool.difference}" if pool.meant is not None else ""
+    return {
+        **dict.fromkeys(CHANNEL_COLUMNS, ""),
+        **{column: pool.cells[column] for column in CHANNEL_COLUMNS[:3]},
+        "conversions": str(pool.conversions),
+        "first_conversion": str(pool.first_day),
+        "last_conversion": str(pool.last_day),
+        "hint": ": ".join(filter(None, (hint, labels))),
+    }
+
+
+def _fill(
+    sheet: Worksheet, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]
+) -> None:
+    sheet.title = title
+    for index, column in enumerate(columns, 1):
+        cell = sheet.cell(1, index, column)
+        cell.font = Font(bold=True)
+        cell.fill = PatternFill("solid", fgColor="DDEBF7")
+        dimension = sheet.column_dimensions[get_column_letter(index)]
+        dimension.width = _WIDTHS.get(column, 18)
+        dimension.number_format = "@"  # of cells that are filled in later, too
+    last = 1
+    for last, row in enumerate(rows, 2):
+        for index, column in enumerate(columns, 1):
+            _write(sheet.cell(last, index), row[column])
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{last}"
+
+
+def _write(cell: Cell, text: str) -> None:
+    cell.number_format = "@"
+    if text:
+        cell.value = _escaped(text)
+        cell.data_type = "s"  # openpyxl takes text that begins with = for a formula
+        cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
+        cell.alignment = Alignment(wrap_text="\n" in text)
+
+
+def _add_drop_downs(workbook: Workbook, numbers: Sequence[str]) -> None:
+    lists = workbook.create_sheet(_LISTS_SHEET)
+    lists.sheet_state = "hidden"
+    for index, choices in enumerate((numbers, CHANNEL_PARAMETERS), 1):
+        for row, choice in enumerate(choices, 1):
+            _write(lists.cell(row, index), choice)
+        letter = get_column_letter(index)
+        for title in (CHANNELS_SHEET, POOLS_SHEET):
+            listed = f"{_LISTS_SHEET}!${letter}$1:${letter}${max(len(choices), 1)}"
+            drop_down = DataValidation(type="list", formula1=listed, allow_blank=True)
+            drop_down.add(f"{letter}2:{letter}{_LAST_ROW}")  # A: project_id, B: parameter
+            workbook[title].add_data_validation(drop_down)
+
+
+# ----------------------------------------------------------------------------------------- import
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an import does to `static_channels.csv`; `lines` are its rows as a diff shows them."""
+
+    seed: seeds.Seed
+    texts: list[str]
+    added: int
+    changed: int
+    removed: int
+    lines: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.added} added, {self.changed} changed, {self.removed} removed"
+
+    def write(self) -> None:
+        self.seed.save(self.texts)
+
+
+def read_change(file: Path, numbers: set[str]) -> Change:
+    """What the workbook changes. `numbers`: the projects there are.
+
+    Rows of the sheet of unmapped pools count where one of their labels is filled in. Raises
+    ConfigurationError with everything that is wrong with the workbook, or with the CSV as it is.
+    """
+    seed = channels.parse_channels()
+    seeds.refuse([*seed.faults, *channels.find_channel_faults(seed.rows, numbers)])
+    try:
+        workbook = load_workbook(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
+    except (InvalidFileException, BadZipFile, KeyError, ValueError):
+        raise ConfigurationError(f"{file}: no XLSX") from None
+    if CHANNELS_SHEET not in workbook.sheetnames:
+        raise ConfigurationError(f"{file}: the sheet {CHANNELS_SHEET} is missing")
+    faults: list[Fault] = []
+    known = {(column, row[column]) for row in seed.rows for column in CHANNEL_COLUMNS}
+    rows = _rows(file, workbook[CHANNELS_SHEET], faults, lambda *cell: cell in known)
+    if POOLS_SHEET in workbook.sheetnames:
+        # A pool's name came from the warehouse: its spaces are meant.
+        pools = _rows(
+            file, workbook[POOLS_SHEET], faults, lambda column, _: column == "parameter_value"
+        )
+        rows += [row for row in pools if any(row[column] for column in _LABELS)]
+    if not faults:
+        faults += channels.find_channel_faults(rows, numbers)
+    seeds.refuse(faults)
+    return _change(seed, rows)
+
+
+def _rows(
+    file: Path, sheet: Worksheet, faults: list[Fault], may_have_spaces: Callable[[str, str], bool]
+) -> list[SheetRow]:
+    """The sheet's rows that are not empty. What Excel mangled is added to `faults`.
+
+    Spaces at the ends are a slip of the hand, but where `may_have_spaces(column, value)`.
+    """
+    titles = {str(cell.value): cell.column for cell in sheet[1] if cell.value is not None}
+    missing = [column for column in CHANNEL_COLUMNS if column not in titles]
+    if missing:
+        place = f"{file}: sheet {sheet.title}, row 1"
+        faults.append(Fault(place, f"no column {', '.join(missing)}"))
+        return []
+    letters = {column: get_column_letter(titles[column]) for column in CHANNEL_COLUMNS}
+    rows = []
+    for number in range(2, sheet.max_row + 1):
+        row = SheetRow(file, sheet.title, number, letters)
+        for column in CHANNEL_COLUMNS:
+            cell = sheet.cell(number, titles[column])
+            text = "" if cell.value is None else _unescaped(str(cell.value))
+            what = _mangled(column, cell)
+            if not what and text != text.strip(seeds.SPACES) and not may_have_spaces(column, text):
+                what = "a space at the beginning or the end: delete it"
+            if what:
+                faults.append(Fault(row.at(column), f"{column}: {what}"))
+            row.cells[column] = text
+        if any(row.cells.values()):
+            rows.append(row)
+    return rows
+
+
+def _mangled(column: str, cell: Cell) -> str:
+    """What Excel made of a text, or nothing."""
+    advice = "format the cell as text and type it again"
+    value = cell.value
+    if cell.data_type == "f":
+        return "a formula: a text is wanted; for one that begins with =, type ' before it"
+    if cell.data_type == "e":
+        return f"the error {value}"
+    if isinstance(value, (datetime, date, time)):
+        return f"Excel made a date of it, {value}: {advice}"
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d([.,]\d+)?E\+?\d+", value.strip()):
+        return f"Excel made {value} of a number: {advice}"
+    if isinstance(value, (bool, int, float)) and not (
+        column == "project_id" and type(value) is int
+    ):
+        return f"Excel made a number of it, {value}: {advice}"
+    return ""
+
+
+def _change(seed: seeds.Seed, wanted: Sequence[SheetRow]) -> Change:
+    """The CSV's rows as they should be: kept ones in their place and, but for edits, to the byte.
+
+    A new row goes behind the last one that sorts before it.
+    """
+    rows_wanted = {_key(row): row for row in wanted}
+    texts: list[tuple[tuple[int | str, ...], str]] = []
+    lines: list[str] = []
+    added = changed = removed = 0
+    for row in seed.rows:
+        target = rows_wanted.pop(_key(row), None)
+        if target is None:
+            removed += 1
+            lines.append(f"- {row.text.rstrip(_LINE_ENDS)}")
+            continue
+        edited = row
+        for column in CHANNEL_COLUMNS:
+            if edited[column] != target[column]:
+                edited = edited.with_cell(column, target[column])
+        if edited is not row:
+            changed += 1
+            lines += [f"- {row.text.rstrip(_LINE_ENDS)}", f"+ {edited.text.rstrip(_LINE_ENDS)}"]
+        texts.append((_key(row), edited.text))
+    for key, row in sorted(rows_wanted.items()):
+        added += 1
+        text = seed.line(row.cells)
+        lines.append(f"+ {text.rstrip(_LINE_ENDS)}")
+        place = max((n for n, (other, _) in enumerate(texts, 1) if other < key), default=0)
+        texts.insert(place, (key, text))
+    return Change(seed, [text for _, text in texts], added, changed, removed, lines)
+
+
+def _key(row: channels.Record) -> tuple[int | str, ...]:
+    """What tells a row from all others, and the order of a sorted file."""
+    texts = (row[column] for column in ("parameter", "parameter_value", "valid_from"))
+    return (int(row["project_id"]), *texts)
+
+
+# -------------------------------------------------------------------------------------- escaping
+
+
+def _escaped(text: str) -> str:
+    """What XML cannot hold or would change, as Excel writes it: `_x000D_` for a carriage return."""
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f]|_(?=x[0-9A-Fa-f]{4}_)", lambda found: f"_x{ord(found[0]):04X}_", text
+    )
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)

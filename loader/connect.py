@@ -1,0 +1,171 @@
+"""`ringostat connect`: what a key opens, and its line in `projects.csv`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+from rich.table import Table
+
+from loader import landing, projects
+from loader.api import Api, RefusedWindow
+from loader.errors import ConfigurationError, LoadError
+from loader.moments import read_moment
+from loader.projects import DEFAULT_KEY_VARIABLE, Project
+from loader.windows import DAY, SECOND, Window, wall_clock
+
+_YEAR = timedelta(days=365)
+# So many calls show what pools there are; an account that has fewer in a day is read further back.
+_ENOUGH_CALLS = 500
+_GROWTH = 4
+
+NOTICE = """\
+Mind doubled KPIs: call tracking counts a client who calls, and a CRM, a web analytics or an
+advertising cabinet may count the same client again as a form, an order or a call of its own. Do not
+add up their numbers before comparing them: ringostat_marts.rpt_possible_duplicates lists who is in
+twice."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The latest calls of an account, `days` back from now, and what they tell of it."""
+
+    project_id: int
+    zone: ZoneInfo
+    days: float
+    calls: Sequence[dict]
+
+    def lines(self) -> Iterator[str]:
+        yield f"Ringostat project {self.project_id}"
+        if not self.calls:
+            yield f"no calls in the last {self.days:g} days"
+            return
+        moments = sorted(filter(None, (_moment(call, self.zone) for call in self.calls)))
+        if moments:
+            first, last = moments[0].astimezone(self.zone), moments[-1].astimezone(self.zone)
+            yield f"first call seen  {first:%Y-%m-%d %H:%M}, last {last:%Y-%m-%d %H:%M}"
+        yield (
+            f"calls a day      {len(self.calls) / self.days:,.1f} "
+            f"({len(self.calls):,} in {self.days:g} days)"
+        )
+        types = Counter(str(call.get("call_type") or "(none)") for call in self.calls)
+        yield "call types       " + ", ".join(f"{kind} {n:,}" for kind, n in types.most_common())
+        if moments and not any(self._agrees_with_zone(call) for call in self.calls):
+            yield (
+                f"WARNING: calls carry another time offset than {self.zone}: is it the zone that "
+                "the project has in Ringostat?"
+            )
+
+    def pools(self) -> Table:
+        """Calls by pool. One whose calls have no visit is shown to everybody: a static one."""
+        calls: Counter[str] = Counter()
+        visits: Counter[str] = Counter()
+        for call in self.calls:
+            pool = str(call.get("pool_name") or "")
+            calls[pool] += 1
+            visits[pool] += any(
+                str(call.get(name) or "").strip() for name in ("client_id", "landing")
+            )
+        table = Table("pool", "looks")
+        table.add_column("calls", justify="right")
+        for pool, count in calls.most_common():
+            kind = "static: map it in static_channels.csv" if not visits[pool] else "dynamic"
+            table.add_row(pool or "(no pool)", kind if pool else "", f"{count:,}")
+        return table
+
+    def _agrees_with_zone(self, call: dict) -> bool:
+        """Whether the call's offset is the zone's, or UTC's, in which the API may answer too."""
+        offset = re.search(r"[+-]\d\d:?\d\d$", str(call.get("calldate")).strip())
+        moment = _moment(call, self.zone)
+        if offset is None or moment is None:
+            return True
+        return offset[0].replace(":", "") in ("+0000", f"{moment.astimezone(self.zone):%z}")
+
+
+def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
+    """Asks the API, with the key in the environment, for the latest calls, up to a year back.
+
+    `project_id` is needed for an account whose calls do not tell it. Raises ConfigurationError if
+    there is none, if it is another one than theirs, and if the API does not answer.
+    """
+    api = Api(projects.auth_key(key_variable), key_variable)
+    try:
+        calls, days = _latest_calls(api, zone)
+    except LoadError as error:
+        raise ConfigurationError(str(error)) from None
+    cards = " ".join(str(call.get("call_card")) for call in calls)
+    found = {int(number) for number in re.findall(r"[?&]project_id=([1-9]\d{0,17})\b", cards)}
+    numbers = found or ({project_id} - {None})
+    if not numbers:
+        raise ConfigurationError(
+            f"no call of the last {days:g} days tells the project's number: give it, as Ringostat "
+            "shows it in the address of the project's pages, with --project-id"
+        )
+    if len(numbers) > 1 or (project_id or min(numbers)) not in numbers:
+        opened = ", ".join(map(str, sorted(found)))
+        raise ConfigurationError(f"the key in {key_variable} opens project {opened}: nothing added")
+    return Seen(min(numbers), zone, days, calls)
+
+
+def check_is_new(new: Project) -> None:
+    """Raises ConfigurationError if the project, or another of its key, is listed already."""
+    for project in projects.read_projects():
+        if project.project_id == new.project_id:
+            raise ConfigurationError(f"{project} is in projects.csv already")
+        if project.key_variable == new.key_variable:
+            raise ConfigurationError(
+                f"{new.key_variable} is where projects.csv has the key of {project}, and one key "
+                "opens one project: put the new key into a variable of its own, --auth-key-env"
+            )
+
+
+def add(project: Project) -> str:
+    """Appends the project's line to `projects.csv`, and returns it."""
+    seed = projects.parse_seed()
+    variable = project.key_variable
+    line = seed.line(
+        {
+            "project_id": str(project.project_id),
+            "project_name": project.project_name,
+            "auth_key_env": "" if variable == DEFAULT_KEY_VARIABLE else variable,
+            "time_zone": project.time_zone.key,
+            "kpi_mode": project.kpi_mode,
+            "load_from": project.load_from.isoformat(),
+            "is_active": str(project.is_active).lower(),
+        }
+    )
+    seed.save([*(row.text for row in seed.rows), line])
+    return line
+
+
+def a_year_ago(zone: ZoneInfo) -> date:
+    return datetime.now(zone).date() - _YEAR
+
+
+def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[dict], float]:
+    """The latest calls, enough of them or a year's, and how many days they span."""
+    now = wall_clock(datetime.now(timezone.utc), zone).replace(microsecond=0)
+    start, length = now, DAY
+    calls: dict[str, dict] = {}  # by id: neighbouring windows overlap by a second
+    while start > now - _YEAR and len(calls) < _ENOUGH_CALLS:
+        window = Window(max(start - length, now - _YEAR), start, zone)
+        try:
+            answer = api.calls(window)
+        except RefusedWindow as refusal:
+            if length <= refusal.shortest:
+                raise
+            length = max(length // 2 // SECOND * SECOND, refusal.shortest)
+            continue
+        found = json.loads(landing.storable(answer.body))
+        calls |= {str(call.get("uniqueid") or id(call)): call for call in found}
+        start, length = window.start, length * _GROWTH
+    return list(calls.values()), round((now - start) / DAY, 2)
+
+
+def _moment(call: dict, zone: ZoneInfo) -> datetime | None:
+    return read_moment(str(call.get("calldate")), zone)

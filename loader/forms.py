@@ -1,0 +1,220 @@
+"""Form requests: from the files that the user's webhook collector saved into `ringostat_raw.forms`.
+
+Ringostat pushes forms by webhook only, once. A file may be JSON lines, CSV or XLSX; the names of
+its columns are the webhook's parameters, of which `submitted_at` alone must be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from zipfile import BadZipFile
+
+import psycopg
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from loader import landing, seeds
+from loader.errors import ConfigurationError
+from loader.moments import read_moment
+from loader.projects import Project
+
+FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".xlsx")
+
+
+class BadLine(ValueError):
+    """Why a line of the file is no form."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form as it came; `form_id` is a hash of the payload where that has none."""
+
+    form_id: str
+    submitted_at: datetime
+    payload: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many forms were read, and what became of them. `bad`: line number and reason."""
+
+    read: int
+    inserted: int
+    updated: int
+    bad: list[tuple[int, str]]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.read} forms read: {self.inserted} new, {self.updated} changed, "
+            f"{len(self.bad)} bad"
+        )
+
+
+def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Imported:
+    """Lands the forms of `file` in one transaction; bad lines are left out and listed.
+
+    Reading the same file again changes nothing. Raises ConfigurationError for a file that cannot
+    be read at all, LoadError while a load of the project is running.
+    """
+    forms: dict[str, Form] = {}
+    read, bad = 0, []
+    for number, line in _lines(file):
+        try:
+            form = _form(line, project)
+            forms[form.form_id] = form  # the last of an id wins
+            read += 1
+        except BadLine as reason:
+            bad.append((number, str(reason)))
+    landing.create_tables(conn)
+    # The lock of a load: dbt reads on from the latest `loaded_at` of calls and forms together, so
+    # whatever commits later must have a later one.
+    with landing.lock(conn, project), conn.transaction():
+        inserted, updated = _land(conn, project, list(forms.values()))
+    return Imported(read, inserted, updated, bad)
+
+
+def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
+    load_id, now = landing.next_load(conn, project)
+    return conn.execute(
+        """
+        with forms_read as (
+            select *
+            from unnest(%(form_ids)s::text[], %(times)s::timestamptz[], %(payloads)s::jsonb[])
+                as read (form_id, submitted_at, payload)
+        ),
+
+        different as (
+            select forms_read.*, forms.form_id is null as is_new
+            from forms_read
+            left join ringostat_raw.forms
+                on forms.project_id = %(project_id)s and forms.form_id = forms_read.form_id
+            where
+                forms.form_id is null
+                or forms.submitted_at <> forms_read.submitted_at
+                or forms.payload <> forms_read.payload
+        ),
+
+        written as (
+            insert into ringostat_raw.forms
+                (project_id, form_id, submitted_at, payload, load_id, first_loaded_at, loaded_at)
+            select %(project_id)s, form_id, submitted_at, payload, %(load_id)s, %(now)s, %(now)s
+            from different
+            on conflict (project_id, form_id) do update set
+                submitted_at = excluded.submitted_at,
+                payload = excluded.payload,
+                load_id = excluded.load_id,
+                loaded_at = excluded.loaded_at
+        )
+
+        select count(*) filter (where is_new), count(*) filter (where not is_new)
+        from different
+        """,
+        {
+            "project_id": project.project_id,
+            "load_id": load_id,
+            "now": now,
+            "form_ids": [form.form_id for form in forms],
+            "times": [form.submitted_at for form in forms],
+            "payloads": [_canonical(form.payload) for form in forms],
+        },
+    ).fetchone()
+
+
+def _form(line: str | BadLine, project: Project) -> Form:
+    """The form that a line of JSON holds. Raises BadLine."""
+    if isinstance(line, BadLine):
+        raise line
+    try:
+        payload, *others = json.loads(landing.storable(f"[{line}]"))
+    except (ValueError, RecursionError):
+        raise BadLine("no JSON") from None
+    if others or not isinstance(payload, dict):
+        raise BadLine("no JSON object")
+    form_id, submitted_at = payload.get("form_id"), payload.get("submitted_at")
+    if isinstance(form_id, (dict, list, bool)):
+        raise BadLine("form_id is neither text nor a number")
+    if not isinstance(submitted_at, str) or not submitted_at.strip():
+        raise BadLine("submitted_at is missing")
+    moment = read_moment(submitted_at, project.time_zone)
+    if moment is None:
+        raise BadLine(
+            f"submitted_at is no time such as 2024-01-31T09:30:00+02:00: {submitted_at!r}"
+        )
+    form_id = "" if form_id is None else str(form_id)
+    if not form_id.strip():
+        form_id = "sha256:" + hashlib.sha256(_canonical(payload).encode()).hexdigest()
+    return Form(form_id, moment, payload)
+
+
+def _canonical(payload: dict[str, object]) -> str:
+    return json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
+    """Number and JSON text of each line (of a sheet, each row) that is not empty."""
+    readers = {".csv": _csv_lines, ".xlsx": _xlsx_lines}
+    if file.suffix.lower() not in FORMATS:
+        raise ConfigurationError(f"{file}: a file that ends with {', '.join(FORMATS)} is wanted")
+    try:
+        yield from readers.get(file.suffix.lower(), _json_lines)(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
+    with file.open(encoding="utf-8-sig", errors="replace", newline="\n") as lines:
+        yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def _csv_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
+    seed = seeds.parse(file, header=None)
+    if not seed.columns:
+        seeds.refuse(seed.faults)
+    _check_columns(file, seed.columns)
+    for fault in seed.faults:
+        yield fault.place.line, BadLine(fault.what)
+    for row in seed.rows:
+        yield row.line, json.dumps({name: cell for name, cell in row.cells.items() if cell})
+
+
+def _xlsx_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
+    """The rows of the first sheet, whose first one names the columns."""
+    try:
+        rows = load_workbook(file, read_only=True).worksheets[0].iter_rows()
+    except (InvalidFileException, BadZipFile, KeyError, ValueError):
+        raise ConfigurationError(f"{file}: no XLSX") from None
+    columns = [str(cell.value or "").strip() for cell in next(rows, ())]
+    _check_columns(file, [name for name in columns if name])
+    for number, cells in enumerate(rows, 2):
+        filled = {
+            name: cell
+            for name, cell in zip(columns, cells, strict=False)
+            if name and cell.value is not None
+        }
+        if any(cell.data_type == "f" for cell in filled.values()):
+            yield number, BadLine("a formula: a value is wanted")
+        elif filled:
+            yield number, json.dumps({name: _value(cell.value) for name, cell in filled.items()})
+
+
+def _check_columns(file: Path, columns: list[str]) -> None:
+    for name in columns:
+        if columns.count(name) > 1:
+            raise ConfigurationError(f"{file}: the column {name} stands twice")
+    if "submitted_at" not in columns:
+        found = ", ".join(columns) or "none"
+        raise ConfigurationError(f"{file}: the column submitted_at is missing (found: {found})")
+
+
+def _value(value: object) -> object:
+    """A sheet's cell as JSON has it: Excel keeps a phone number as a number, a time as a date."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -1,0 +1,347 @@
+"""`ringostat channels check`, `suggest` and `impact`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from calls import call
+from conftest import HEADER, Setting, ringostat
+
+from loader import ROOT, channels
+from loader.dbt import dbt
+from loader.sandbox import SEEDS
+
+CHANNELS = ",".join(channels.CHANNEL_COLUMNS) + "\n"
+TAGS = ",".join(channels.TAG_COLUMNS) + "\n"
+
+
+@pytest.fixture
+def folder(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Seeds of one project, without channels and tags; the working folder."""
+    folder = seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true").parent
+    monkeypatch.chdir(folder)
+    Path("static_channels.csv").write_text(CHANNELS)
+    Path("kpi_tags.csv").write_text(TAGS)
+    return folder
+
+
+def found(text: str, name: str = "static_channels.csv") -> list[str]:
+    """The faults of a seed with this text, without their advice: `line:column: what`."""
+    Path(name).write_text(text, newline="")
+    lines = ringostat("channels", "check").stdout.splitlines()
+    assert all(line.startswith(f"{name}:") for line in lines)
+    return [line.removeprefix(f"{name}:") for line in lines]
+
+
+# ------------------------------------------------------------------------------------------ check
+
+
+@pytest.mark.parametrize("shipped", [ROOT / "seeds", SEEDS])
+def test_the_seeds_that_are_shipped_are_right(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(shipped))
+    result = ringostat("channels", "check")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "what"),
+    [
+        ("x,dst,1,s,t,c,,", "2:1", "a project number"),
+        ("22222,dst,1,s,t,c,,", "2:1", "22222 is not in projects.csv"),
+        ("11111,Dst,1,s,t,c,,", "2:7", "one of n_alias, dst"),
+        ("11111,dst,,s,t,c,,", "2:11", "parameter_value is empty"),
+        ("11111,dst,null,s,t,c,,", "2:11", "the word null"),
+        ("11111,dst,1,,t,c,,", "2:13", "traffic_source is empty"),
+        ("11111,dst,1,s,,c,,", "2:15", "traffic_type is empty"),
+        ("11111,dst,1,s,t,,,", "2:17", "campaign is empty"),
+        ("11111,dst,1,s,t,c,2024-02-30,", "2:19", "a day is wanted"),
+        ("11111,dst,1,s,t,c,,01.02.2024", "2:20", "a day is wanted"),
+        ("11111,dst,1,s,t,c,2024-02-02,2024-02-01", "2:30", "before valid_from"),
+        ("11111,dst,1,s,t,c,,\n11111,dst,1,x,y,z,2024-01-01,", "3:19", "static_channels.csv:2:1"),
+        ("11111,dst,1,s,t,c,,2024-01-01\n11111,dst,1,s,t,c,2024-01-01,", "3:19", "overlap"),
+        ("11111,dst,1,s,t,c,", "2:1", "7 cells, but the header names 8"),
+        ("11111,dst,1,s,t,c,,,", "2:1", "9 cells, but the header names 8"),
+        ('11111,dst,"1"x,s,t,c,,', "2:11", "written twice"),
+        ('11111,dst,1,"s,t,c,,\n11111,dst,2,s,t,c,,', "2:13", "ends with a quote"),
+    ],
+)
+def test_a_fault_of_a_channel_is_named_by_its_place(
+    folder: Path, rows: str, place: str, what: str
+) -> None:
+    (fault,) = found(f"{CHANNELS}{rows}\n")
+    assert fault.startswith(f"{place}: ")
+    assert what in fault
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "what"),
+    [
+        ("11111,dst,1,x", "2:7", "one of category_number"),
+        ("11111,tag,,x", "2:11", "parameter_value is empty"),
+        ("11111,tag,1,", "2:13", "tag is empty"),
+        ("33333,tag,1,x", "2:1", "not in projects.csv"),
+        ("11111,tag,1,x\n11111,tag,1,x", "3:1", "the same row"),
+    ],
+)
+def test_a_fault_of_a_tag_is_named_by_its_place(
+    folder: Path, rows: str, place: str, what: str
+) -> None:
+    (fault,) = found(f"{TAGS}{rows}\n", "kpi_tags.csv")
+    assert fault.startswith(f"{place}: ")
+    assert what in fault
+
+
+def test_all_faults_of_the_projects_are_told_at_once(folder: Path) -> None:
+    faults = found(f"{HEADER}1,a,k,Kyiv,x,2024,1\n1,b,,UTC,,2024-01-01,TRUE\n", "projects.csv")
+    assert [fault.split()[0] for fault in faults] == [
+        "2:5:", "2:7:", "2:12:", "2:14:", "2:19:", "3:1:",
+    ]  # fmt: skip
+
+
+def test_a_key_in_the_wrong_column_is_not_repeated(folder: Path) -> None:
+    assert (
+        "secret-key"
+        not in found(f"{HEADER}1,a,secret-key,UTC,,2024-01-01,true\n", "projects.csv")[0]
+    )
+
+
+def test_loading_refuses_what_the_check_finds(folder: Path) -> None:
+    faults = found(f"{HEADER}1,a,,Kyiv,x,2024-01-01,true\n", "projects.csv")
+    result = ringostat("load")
+    assert result.exit_code == 2
+    assert len(faults) == 2
+    assert all(fault in result.stderr for fault in faults)
+
+
+def test_lines_are_those_of_the_file_where_cells_run_over_several(folder: Path) -> None:
+    rows = '11111,dst,"a\r\nb",s,"t ""u""\r\n",,,\r\n11111,dst,2,s,t,,,\r\n'
+    faults = found(CHANNELS.replace("\n", "\r\n") + rows)
+    assert [fault.split()[0] for fault in faults] == ["3:6:", "4:3:", "5:17:"]
+    assert "warning: traffic_type begins or ends with a space" in faults[0]
+
+
+def test_faults_of_all_three_files_are_found_at_once(folder: Path) -> None:
+    Path("projects.csv").write_text(f"{HEADER}11111,a,,Kyiv,,2024-01-01,true\n")
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,dst,1,,t,c,,\n")
+    Path("kpi_tags.csv").write_text(f"{TAGS}1,tag,1,x\n")
+    result = ringostat("channels", "check")
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
+        "projects.csv", "static_channels.csv", "kpi_tags.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "static_channels.csv:1:1: the column project_id is missing"),
+        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:1: the column campaign is missing"),
+        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:66: no such column: 'Campaign'"),
+        (CHANNELS.replace("campaign", "dst,dst").encode(), ":1:66: no such column: 'dst'"),
+        (b"\n" + CHANNELS.encode(), "static_channels.csv:1:1: the column project_id is missing"),
+        (CHANNELS.encode() + b"\n", "static_channels.csv:2:1: an empty line"),
+        (CHANNELS.encode() + "11111,dst,1,ї,Щ".encode("cp1251"), ":2:13: not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_such_csv(folder: Path, content: bytes, fault: str) -> None:
+    Path("static_channels.csv").write_bytes(content)
+    result = ringostat("channels", "check")
+    assert result.exit_code == 1
+    assert fault in result.stdout
+
+
+def test_a_missing_file(folder: Path) -> None:
+    Path("kpi_tags.csv").unlink()
+    assert "kpi_tags.csv:1:1: cannot be read" in ringostat("channels", "check").stdout
+    assert "file=kpi_tags.csv,line=1,col=1" in ringostat("channels", "check", "--github").stdout
+
+
+def test_columns_in_another_order_and_a_byte_order_mark_are_no_fault(folder: Path) -> None:
+    header = ",".join(reversed(channels.TAG_COLUMNS))
+    Path("kpi_tags.csv").write_text(f"\ufeff{header}\nLabel,5,category_mark,11111\n")
+    assert ringostat("channels", "check").exit_code == 0
+
+
+def test_a_space_at_an_end_is_a_warning(folder: Path) -> None:
+    Path("static_channels.csv").write_text(f'{CHANNELS}11111,pool_name,"OLX ",s,t,c,,\n')
+    result = ringostat("channels", "check")
+    assert result.exit_code == 0
+    assert "2:17: warning: parameter_value begins or ends with a space" in result.stdout
+
+
+def test_annotations_for_github(folder: Path) -> None:
+    Path("static_channels.csv").write_text(f'{CHANNELS}11111,"5%\n,"," x",s,t,c,,\n')
+    result = ringostat("channels", "check", "--github")
+    assert result.exit_code == 1
+    error, warning = result.stdout.splitlines()
+    assert error.startswith("::error file=static_channels.csv,line=2,col=7::parameter: one of ")
+    assert warning.startswith("::warning file=static_channels.csv,line=3,col=4::parameter_value")
+
+
+def test_github_needs_some_letters_escaped() -> None:
+    place = channels.seeds.Place(Path("a,b:c%.csv"), 1)
+    assert (
+        channels.annotation(channels.Fault(place, "100%\r\n::"))
+        == "::error file=a%2Cb%3Ac%25.csv,line=1,col=1::100%25%0D%0A::"
+    )
+
+
+def test_the_parameters_are_those_of_the_macros() -> None:
+    def names(macro: str, pattern: str) -> tuple[str, ...]:
+        return tuple(re.findall(pattern, (ROOT / f"macros/{macro}.sql").read_text()))
+
+    assert names("static_channel_parameters", r"'(\w+)'") == channels.CHANNEL_PARAMETERS
+    assert names("kpi_tag_parameters", r"'(\w+)':") == channels.TAG_PARAMETERS
+
+
+# ---------------------------------------------------------------------------------------- suggest
+
+
+@pytest.fixture
+def marts(conn: psycopg.Connection) -> psycopg.Connection:
+    """Marts with the columns that suggestions are made of."""
+    conn.execute(
+        """
+        create schema ringostat_marts;
+        create table ringostat_marts.rpt_unmapped_pools (
+            project_id bigint, pool_name text, conversions bigint, first_conversion_at timestamptz,
+            last_conversion_at timestamptz, suggested_value text, suggestion_reason text
+        );
+        create table ringostat_marts.fct_conversions (
+            project_id bigint, pool_name text, utm_source text, utm_medium text, utm_campaign text,
+            unknown_reason text default 'unmapped_pool'
+        );
+        create table ringostat_marts.dim_channels (
+            project_id bigint, parameter text, parameter_value text, traffic_source text,
+            traffic_type text, campaign text, valid_from date, valid_to date
+        );
+        """
+    )
+    return conn
+
+
+def unmapped(marts: psycopg.Connection, pool: str, *utm: tuple, near: tuple = (None, None)) -> None:
+    """A pool of project 11111, with the UTM values of its calls."""
+    marts.execute(
+        "insert into ringostat_marts.rpt_unmapped_pools"
+        " values (11111, %s, %s, '2024-01-01', '2024-02-01', %s, %s)",
+        [pool, len(utm), *near],
+    )
+    for values in utm:
+        marts.execute(
+            "insert into ringostat_marts.fct_conversions values (11111, %s, %s, %s, %s)",
+            [pool, *values],
+        )
+
+
+def test_a_row_for_each_pool(folder: Path, marts: psycopg.Connection) -> None:
+    unmapped(marts, "Billboard", (None, "", "(not set)"), ("", None, None))
+    unmapped(marts, 'Flyers, "red"', ("flyers", "offline", "(not set)"))
+    unmapped(marts, "Two sources", ("a", "m", "c"), ("b", "m", "c"))
+    result = ringostat("channels", "suggest")
+    assert result.exit_code == 0
+    assert sorted(result.stdout.splitlines()) == [
+        '11111,pool_name,"Flyers, ""red""",flyers,offline,,,',
+        "11111,pool_name,Billboard,,,,,",
+        "11111,pool_name,Two sources,,,,,",
+    ]
+
+
+def test_a_near_miss_comes_first_with_the_labels_that_it_misses(
+    folder: Path, marts: psycopg.Connection
+) -> None:
+    marts.execute(
+        "insert into ringostat_marts.dim_channels values"
+        " (11111, 'pool_name', '2ГИС', '2gis', 'maps', 'Card', null, '2024-06-30'),"
+        " (11111, 'pool_name', '2ГИС', '2gis', 'maps', 'New card', '2024-07-01', null)"
+    )
+    unmapped(marts, "A", *[(None, None, None)] * 9)
+    unmapped(marts, "2гис", ("own", "own", "own"), near=("2ГИС", "case"))
+    result = ringostat("channels", "suggest")
+    assert result.stdout.splitlines() == [
+        "11111,pool_name,2гис,2gis,maps,Card,,2024-06-30",
+        "11111,pool_name,2гис,2gis,maps,New card,2024-07-01,",
+        "11111,pool_name,A,,,,,",
+    ]
+    assert "differs from the configured «2ГИС» in case only" in result.stderr
+
+
+def test_marts_that_are_not_built(folder: Path, warehouse: dict[str, str]) -> None:
+    result = ringostat("channels", "suggest")
+    assert result.exit_code == 2
+    assert "`ringostat run` first" in result.stderr
+
+
+# ----------------------------------------------------------------------------------------- impact
+
+
+def commit(folder: Path) -> None:
+    names = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+    for command in (["init", "-q"], ["add", "."], [*names, "commit", "-qm", "seeds"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def test_a_revision_that_does_not_exist(folder: Path, conn: psycopg.Connection) -> None:
+    conn.execute(
+        "create schema ringostat_staging;"
+        "create table ringostat_staging.stg_ringostat__calls ();"
+        "create table ringostat_staging.stg_ringostat__forms ();"
+    )
+    commit(folder)
+    for revision in ("nowhere", "--help"):
+        result = ringostat("channels", "impact", "--base", revision)
+        assert result.exit_code == 2
+        assert f"--base {revision}" in result.stderr
+
+
+def test_a_warehouse_that_was_never_built(folder: Path, warehouse: dict[str, str]) -> None:
+    result = ringostat("channels", "impact", "--base", "HEAD")
+    assert result.exit_code == 2
+    assert "`ringostat run` first" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_an_edit_moves(setting: Setting, folder: Path) -> None:
+    """On real marts. What is committed maps one pool; the edit maps another and adds a tag."""
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,pool_name,A,s,t,Old,,\n")
+    Path("projects.csv").write_text(f"{HEADER}11111,Clinic | Київ,,Europe/Kyiv,,2024-01-01,true\n")
+    commit(folder)
+    pools = {"A": 3, "B": 2, "C": 1}
+    setting.project.calls = [
+        call(datetime(2024, 3, 1, 12, n), f"{pool}{n}", pool_name=pool, category_mark=5)
+        for pool, count in pools.items()
+        for n in range(count)
+    ]
+    assert setting.load().exit_code == 0
+    assert dbt("build", "--quiet", "--exclude-resource-type", "test", "unit_test") == 0
+
+    Path("static_channels.csv").write_text(
+        f"{CHANNELS}11111,pool_name,A,s,t,New,,\n11111,pool_name,B,s,t,New,2024-03-01,\n"
+    )
+    Path("kpi_tags.csv").write_text(f"{TAGS}11111,category_mark,5,Good\n")
+    result = ringostat("channels", "impact", "--base", "HEAD")
+    assert result.exit_code == 0
+    rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[2:-1]]
+        for line in result.stdout.splitlines()
+        if line.startswith("| 11111")
+    ]
+    assert rows == [
+        ["Old", "New", "3"],
+        ["Неизвестная кампания", "New", "2"],
+        ["New", "0 → 5", "0 → 5", "0 → 5"],
+        ["Old", "3 → 0", "0", "3 → 0"],
+        ["Неизвестная кампания", "3 → 1", "0 → 1", "3 → 1"],
+    ]
+    schemas = "select nspname from pg_namespace where nspname like '%impact%'"
+    assert setting.conn.execute(schemas).fetchall() == []
+    built = "select count(*) from ringostat_marts.fct_conversions where campaign = 'Old'"
+    assert setting.conn.execute(built).fetchone() == (3,)

@@ -1,0 +1,226 @@
+"""`ringostat connect`: what a key opens, and the line in projects.csv."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from calls import KYIV, call, calls_every
+from click.testing import Result
+from conftest import HEADER, KEY, ringostat
+
+from loader.sandbox import Sandbox, SandboxProject
+
+LISTED = "22222,Salon,SALON_KEY,Asia/Almaty,,2024-01-01,true"
+NOW = datetime.now(KYIV).replace(microsecond=0)
+
+
+@pytest.fixture(autouse=True)
+def file(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """projects.csv with another project."""
+    monkeypatch.setenv("RINGOSTAT_AUTH_KEY", KEY)
+    monkeypatch.setenv("SALON_KEY", "Key-Of-The-Salon")
+    return seeds(LISTED)
+
+
+@pytest.fixture
+def account(serve: Callable[..., object]) -> Callable[..., Sandbox]:
+    """`account(calls)` is what the key opens: project 11111 in Europe/Kyiv."""
+
+    def open_account(calls: list[dict], **settings: object) -> Sandbox:
+        salon = SandboxProject(22222, "Key-Of-The-Salon", "Asia/Almaty", [])
+        sandbox = Sandbox([SandboxProject(11111, KEY, "Europe/Kyiv", calls), salon], **settings)
+        serve(sandbox)
+        return sandbox
+
+    return open_account
+
+
+def connect(*arguments: str, name: str = "Clinic", zone: str = "Europe/Kyiv") -> Result:
+    return ringostat("connect", "--name", name, "--time-zone", zone, *arguments)
+
+
+def ago(**period: float) -> datetime:
+    return NOW - timedelta(**period)
+
+
+def line(number: int = 11111, name: str = "Clinic", variable: str = "") -> str:
+    year_ago = (datetime.now(KYIV) - timedelta(days=365)).date()
+    return f"{number},{name},{variable},Europe/Kyiv,,{year_ago},true\n"
+
+
+# ----------------------------------------------------------------------------------- what it does
+
+
+def test_it_says_what_it_saw_and_adds_a_line(account: Callable[..., Sandbox], file: Path) -> None:
+    account(
+        [
+            call(ago(days=200), "1", pool_name="Site", client_id="1.2"),
+            call(ago(days=3), "2", pool_name="Site", landing="", call_type="callback"),
+            call(ago(hours=5), "3", pool_name="Billboard"),
+            call(ago(hours=2), "4", pool_name=None, client_id=" "),
+        ]
+    )
+    result = connect()
+    assert result.exit_code == 0
+    said = result.stdout
+    assert "Ringostat project 11111\n" in said
+    assert f"first call seen  {ago(days=200):%Y-%m-%d %H:%M}" in said
+    assert f"last {ago(hours=2):%Y-%m-%d %H:%M}" in said
+    assert "4 in 365 days" in said
+    assert "in 3, callback 1" in said
+    assert re.search(r"Site +│ dynamic +│ +2 │", said)
+    assert re.search(r"Billboard +│ static: map it in static_channels.csv +│ +1 │", said)
+    assert re.search(r"\(no pool\) +│ +│ +1 │", said)
+    assert "doubled KPIs" in said
+    assert "WARNING" not in said
+    assert file.read_text() == f"{HEADER}{LISTED}\n{line()}"
+    assert KEY not in result.output + file.read_text()
+
+
+def test_the_next_project_has_a_key_variable_of_its_own(
+    account: Callable[..., Sandbox], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account([call(ago(hours=1))])
+    monkeypatch.setenv("CLINIC_KEY", KEY)
+    arguments = ("--auth-key-env", "CLINIC_KEY", "--load-from", "2020-02-29")
+    assert connect(*arguments, name="Clinic, «Kyiv»").exit_code == 0
+    assert file.read_text().endswith(
+        '\n11111,"Clinic, «Kyiv»",CLINIC_KEY,Europe/Kyiv,,2020-02-29,true\n'
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_lines_end_as_they_do_in_the_file(
+    account: Callable[..., Sandbox], file: Path, end: str
+) -> None:
+    account([call(ago(hours=1))])
+    before = f"\ufeff{HEADER}{LISTED}".replace("\n", end or "\n").encode()
+    file.write_bytes(before + end.encode())
+    assert connect().exit_code == 0
+    end = end or "\n"
+    assert file.read_bytes() == before + end.encode() + line().replace("\n", end).encode()
+
+
+def test_it_looks_back_in_growing_steps_and_no_further_than_it_must(
+    account: Callable[..., Sandbox],
+) -> None:
+    sandbox = account(calls_every(timedelta(minutes=30), ago(days=60), NOW))
+    assert connect().exit_code == 0
+    bounds = [datetime.fromisoformat(asked["from"]) for _, asked in sandbox.requests]
+    days = [round((NOW.replace(tzinfo=None) - bound) / timedelta(days=1)) for bound in bounds]
+    assert days == [1, 5, 21]
+
+
+def test_a_busy_account_is_read_in_shorter_steps(
+    account: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_ROW_CAP", "1000")
+    account(calls_every(timedelta(minutes=1), ago(days=2), NOW), row_cap=1000)
+    result = connect()
+    assert result.exit_code == 0
+    assert re.search(r"calls a day +1,4\d\d\.\d \(7\d\d in 0.5 days\)", result.stdout)
+
+
+def test_an_old_account_is_found_within_a_year(account: Callable[..., Sandbox]) -> None:
+    sandbox = account([call(ago(days=360))])
+    assert connect().exit_code == 0
+    assert len(sandbox.requests) < 8
+
+
+def test_a_zone_that_is_not_the_accounts_is_noticed(account: Callable[..., Sandbox]) -> None:
+    account([call(ago(days=1))])
+    assert "another time offset than Asia/Tokyo" in connect(zone="Asia/Tokyo").stdout
+
+
+def test_an_account_without_calls(account: Callable[..., Sandbox], file: Path) -> None:
+    account([])
+    assert connect("--project-id", "11111").exit_code == 0
+    assert file.read_text() == f"{HEADER}{LISTED}\n{line()}"
+
+
+# ------------------------------------------------------------------------------- what it refuses
+
+
+@pytest.fixture
+def refused(file: Path) -> Callable[[Result], str]:
+    """What the command said, having exited with 2 and left the file as it was."""
+    before = file.read_bytes()
+
+    def check(result: Result) -> str:
+        assert result.exit_code == 2
+        assert file.read_bytes() == before
+        assert KEY not in result.output
+        return result.stderr
+
+    return check
+
+
+Refused = Callable[[Result], str]
+
+
+def test_an_account_without_calls_needs_a_number(
+    account: Callable[..., Sandbox], refused: Refused
+) -> None:
+    account([])
+    assert "--project-id" in refused(connect())
+
+
+def test_calls_that_do_not_tell_the_number(
+    account: Callable[..., Sandbox], refused: Refused
+) -> None:
+    account([call(ago(hours=1), call_card="")])
+    assert "--project-id" in refused(connect())
+
+
+def test_the_key_of_a_listed_project(account: Callable[..., Sandbox], refused: Refused) -> None:
+    account([call(ago(hours=1), call_card="https://app.example/?project_id=22222")])
+    assert "project 22222 (Salon) is in projects.csv already" in refused(connect())
+
+
+def test_the_variable_of_a_listed_project(
+    account: Callable[..., Sandbox], refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account([call(ago(hours=1))])
+    monkeypatch.setenv("SALON_KEY", KEY)
+    said = refused(connect("--auth-key-env", "SALON_KEY"))
+    assert "SALON_KEY is where projects.csv has the key of project 22222" in said
+
+
+def test_a_number_that_is_not_the_accounts(
+    account: Callable[..., Sandbox], refused: Refused
+) -> None:
+    account([call(ago(hours=1))])
+    assert "opens project 11111" in refused(connect("--project-id", "5"))
+
+
+def test_a_key_that_is_not_accepted(
+    account: Callable[..., Sandbox], refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account([])
+    monkeypatch.setenv("RINGOSTAT_AUTH_KEY", "wrong")
+    assert "the key in RINGOSTAT_AUTH_KEY is not accepted" in refused(connect())
+
+
+def test_a_key_that_is_not_set(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RINGOSTAT_AUTH_KEY")
+    assert "RINGOSTAT_AUTH_KEY is not set" in refused(connect())
+
+
+@pytest.mark.parametrize("zone", ["Kyiv", "Europe", "", "../etc/passwd"])
+def test_a_zone_that_does_not_exist(refused: Refused, zone: str) -> None:
+    assert "--time-zone" in refused(connect(zone=zone))
+
+
+def test_a_key_in_place_of_its_variable(refused: Refused) -> None:
+    assert "never the key itself" in refused(connect("--auth-key-env", KEY))
+
+
+def test_a_faulty_file(account: Callable[..., Sandbox], file: Path) -> None:
+    sandbox = account([call(ago(hours=1))])
+    file.write_text(f"{HEADER}x\n")
+    assert "projects.csv:2:1" in connect().stderr
+    assert sandbox.requests == []

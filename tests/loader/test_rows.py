@@ -1,0 +1,179 @@
+"""Rows as they come: nothing is dropped, nothing crashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from calls import call, calls_every
+from conftest import Setting
+from hostile import always, once, response
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loader.landing import storable
+
+PERIOD = ("--since", "2024-05-01", "--until", "2024-05-02")
+NOON = datetime(2024, 5, 1, 12)
+
+
+def test_texts_that_postgres_cannot_hold(setting: Setting) -> None:
+    setting.project.calls = [
+        call(NOON, "nul", pool_name="a\0b"),
+        call(NOON, "high", pool_name="a\ud83d"),
+        call(NOON, "low", pool_name="\ude00b", **{"k\0ey": 1}),
+        call(NOON, "pair", pool_name="\N{GRINNING FACE}"),
+        call(NOON, "backslash", pool_name="\\u0000 \\ud83d"),
+        call(NOON, "controls", pool_name="tab\t bell\a new\nline"),
+    ]
+    result = setting.load(*PERIOD)
+    assert result.exit_code == 0, result.stderr
+    assert {call_id: payload["pool_name"] for call_id, payload in setting.raw()} == {
+        "nul": "a\ufffdb",
+        "high": "a\ufffd",
+        "low": "\ufffdb",
+        "pair": "\N{GRINNING FACE}",
+        "backslash": "\\u0000 \\ud83d",
+        "controls": "tab\t bell\a new\nline",
+    }
+    assert "0 new, 0 changed" in setting.load(*PERIOD).stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "-Infinity"),
+        ("1e999999", "1e999999"),
+        ("9" * 5000, None),
+        ("1.5", 1.5),
+        ('"raw \x01 control"', "raw \x01 control"),
+        ('"raw \n line"', "raw \n line"),
+    ],
+)
+def test_values_that_are_not_quite_json(setting: Setting, written: str, kept: object) -> None:
+    text = json.dumps([call(NOON, "odd", duration="?")]).replace('"?"', written)
+    setting.api.fault = always(response(text))
+    result = setting.load(*PERIOD)
+    assert result.exit_code == 0, result.stderr
+    ((value,),) = setting.conn.execute(
+        "select payload -> 'duration' #>> '{}' from ringostat_raw.calls"
+    ).fetchall()
+    assert value == (written if kept is None else str(kept))
+
+
+def test_bytes_that_are_no_utf8(setting: Setting) -> None:
+    body = json.dumps([call(NOON, "odd", pool_name="???")]).encode().replace(b"???", b"\xff\xfe")
+    setting.api.fault = always(response(body))
+    assert setting.load(*PERIOD).exit_code == 0
+    assert setting.raw("payload ->> 'pool_name'") == [("\ufffd\ufffd",)]
+
+
+def test_a_byte_order_mark(setting: Setting) -> None:
+    body = json.dumps([call(NOON, "one")], indent=4)
+    setting.api.fault = always(response(b"\xef\xbb\xbf" + body.encode()))
+    assert setting.load(*PERIOD).exit_code == 0
+    assert setting.raw("call_id") == [("one",)]
+
+
+def test_numbers_as_texts_missing_keys_and_nulls(setting: Setting) -> None:
+    setting.project.calls = [
+        call(NOON, 4711, billsec="12", duration=None),
+        {"calldate": "2024-05-01T12:00:00+0300", "uniqueid": "bare"},
+        call(NOON, "nulls", pool_name=None, call_card=None, caller=None),
+        call(NOON, True, call_type=False),
+    ]
+    assert setting.load(*PERIOD).exit_code == 0
+    assert dict(setting.raw()) == {
+        "4711": setting.project.calls[0],
+        "bare": setting.project.calls[1],
+        "nulls": setting.project.calls[2],
+        "true": setting.project.calls[3],
+    }
+
+
+def test_the_last_of_equal_ids_wins(setting: Setting) -> None:
+    setting.project.calls = [
+        call(NOON, "twice", billsec=1),
+        call(NOON, "once"),
+        call(NOON, "twice", billsec=2),
+        call(NOON + timedelta(hours=1), "twice", billsec=3),
+    ]
+    result = setting.load(*PERIOD)
+    assert result.stdout == "project 11111 (Clinic): 4 calls read: 2 new, 0 changed, 0 removed\n"
+    assert dict(setting.raw())["twice"]["billsec"] == 3
+    assert "0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
+
+
+def test_equal_ids_in_two_windows_the_later_wins(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both windows are landed at once by two connections: neither waits for the other for ever."""
+    monkeypatch.setenv("RINGOSTAT_ROW_CAP", "12")
+    setting.project.calls = calls_every(
+        timedelta(hours=1), datetime(2024, 5, 1), datetime(2024, 5, 9)
+    )
+    for number, row in enumerate(setting.project.calls):
+        row |= {"uniqueid": f"id-{number % 5}", "billsec": number}
+    assert setting.load("--since", "2024-05-01", "--until", "2024-05-09").exit_code == 0
+    assert sorted(payload["billsec"] for _, payload in setting.raw()) == list(range(187, 192))
+
+
+@pytest.mark.parametrize("empty", ["", None, " \t\n\u00a0", "absent"])
+def test_a_call_without_an_id_is_known_by_time_and_numbers(
+    setting: Setting, empty: str | None
+) -> None:
+    row = call(NOON, "?") | {"uniqueid": empty}
+    if empty == "absent":
+        del row["uniqueid"]
+    stranger = row | {"dst": None, "calldate": "2024-05-01T12:00:01+0300"}
+    setting.project.calls = [row, stranger, dict(row)]
+    assert setting.load(*PERIOD).exit_code == 0
+    known_by = [
+        "2024-05-01T12:00:00+0300|380441112233|380931112233",
+        "2024-05-01T12:00:01+0300|380441112233|",
+    ]
+    assert [call_id for call_id, _ in setting.raw()] == sorted(
+        "sha256:" + hashlib.sha256(text.encode()).hexdigest() for text in known_by
+    )
+    assert "0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
+
+
+def test_a_megabyte_of_text_and_fields_nobody_knows(setting: Setting) -> None:
+    setting.project.calls = [
+        call(NOON, "long", landing="ї" * 1_000_000),
+        call(NOON, "new", sentiment={"score": 0.5, "words": ["a", "}, {"]}),
+    ]
+    assert setting.load(*PERIOD).exit_code == 0
+    assert dict(setting.raw()) == {row["uniqueid"]: row for row in setting.project.calls}
+
+
+def test_a_list_of_48_000_calls_is_not_trusted(setting: Setting) -> None:
+    setting.sandbox.over_cap = "none"
+    setting.project.calls = calls_every(timedelta(seconds=9), datetime(2024, 5, 1), NOON)
+    setting.api.fault = once(response([{"calldate": "2024-05-01T10:00:00+0300"}] * 48_000))
+    assert setting.load(*PERIOD).exit_code == 0
+    assert len(setting.raw("1")) == len(setting.project.calls)
+
+
+def json_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[dict]]:
+    scalars = st.none() | st.booleans() | st.integers() | text
+    floats = st.floats(allow_nan=False, allow_infinity=False)
+    values = st.recursive(
+        scalars | floats, lambda inner: st.lists(inner) | st.dictionaries(text, inner), max_leaves=6
+    )
+    return st.lists(st.dictionaries(text, values), max_size=4)
+
+
+@given(json_values(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_what_can_be_stored_stays_as_it_is(rows: list[dict]) -> None:
+    assert json.loads(storable(json.dumps(rows).encode())) == rows
+
+
+@given(json_values(st.text(st.characters(categories=["Cs", "Cc", "L"]))))
+def test_what_cannot_be_stored_is_replaced(rows: list[dict]) -> None:
+    body = storable(json.dumps(rows).encode())
+    assert len(json.loads(body)) == len(rows)
+    assert b"\\u0000" not in body
