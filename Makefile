@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo bi docs install test test-bi lint lock lock-bi clean
+.PHONY: help demo bench bi docs install test test-bi lint lock lock-bench lock-bi clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
 	@$(BIN)/ringostat demo
@@ -17,6 +17,9 @@ bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088
 
 docs: .venv/installed ## the project's documentation as one page, site/index.html
 	@$(BIN)/python -m bi.docs
+
+bench: .venv-bench/installed ## measure against dlt, a Singer target and a bare COPY; 25 minutes
+	@$(BIN)/python -m benchmarks.run
 
 install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 
@@ -33,6 +36,12 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@test -x .venv-bi/bin/python || $(PYTHON) -m venv .venv-bi
 	@echo 'Installing Superset into .venv-bi ...' >&2
 	@.venv-bi/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r bi/requirements.lock
+	@touch $@
+
+.venv-bench/installed: benchmarks/requirements.lock .venv/installed
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@echo 'Installing what landing is compared with into .venv-bench ...' >&2
+	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
@@ -57,10 +66,14 @@ lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
 	    --custom-compile-command 'make lock' -c requirements-dev.lock --extra build pyproject.toml -o requirements.lock
 
+lock-bench:
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
+	    --custom-compile-command 'make lock-bench' benchmarks/requirements.in -o benchmarks/requirements.lock
+
 lock-bi:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
 	    --custom-compile-command 'make lock-bi' bi/requirements.in -o bi/requirements.lock
 
 clean: ## stop the embedded Postgres and remove what was built; the database goes with it
 	@test ! -x $(BIN)/ringostat || $(BIN)/ringostat db stop
-	rm -rf .venv .postgres target logs
+	rm -rf .venv .venv-bi .venv-bench .postgres .superset site target logs

@@ -153,7 +153,7 @@ class Answer:
     """A window's calls: how many, and the JSON array as it came, which Postgres parses itself."""
 
     rows: int
-    body: bytes
+    body: bytes | bytearray
 
 
 class Api:
@@ -234,7 +234,7 @@ class Api:
                 log.info("%s; trying again", error)
                 retry.sleep(error.response.raw if error.response is not None else None)
 
-    def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, bytes]:
+    def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, bytearray]:
         """The response and its body. Raises RetriableError where none came whole."""
         try:
             # A redirect would carry the key to another host: none is followed.
@@ -255,9 +255,9 @@ class Api:
         except requests.RequestException as error:
             reason = self._mask(_reason(error))
             raise RetriableError(f"no whole answer from {self._url}: {reason}") from None
-        return response, bytes(body)
+        return response, body
 
-    def _judge(self, response: requests.Response, body: bytes) -> Answer:
+    def _judge(self, response: requests.Response, body: bytearray) -> Answer:
         """What the response means: see the table at the top of this page."""
         status = response.status_code
         text = body.decode("utf-8-sig", errors="replace")

@@ -130,7 +130,7 @@ def _form(line: str | BadLine, project: Project) -> Form:
     if isinstance(line, BadLine):
         raise line
     try:
-        payload, *others = json.loads(landing.storable(f"[{line}]"))
+        payload, *others = json.loads(landing.storable(f"[{line}]".encode(errors="replace")))
     except (ValueError, RecursionError):
         raise BadLine("no JSON") from None
     if others or not isinstance(payload, dict):

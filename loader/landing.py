@@ -213,7 +213,7 @@ def _parse(conn: psycopg.Connection, project: Project, answer: Answer) -> None:
     )
 
 
-def _expand(conn: psycopg.Connection, body: bytes) -> None:
+def _expand(conn: psycopg.Connection, body: bytes | bytearray) -> None:
     conn.execute(
         r"""
         create temporary table answer on commit drop as
@@ -235,13 +235,13 @@ def _expand(conn: psycopg.Connection, body: bytes) -> None:
             coalesce(
                 split_part(split_part(payload ->> 'call_card', 'project_id=', 2), '&', 1), ''
             ) as project_id
-        from jsonb_array_elements(%s) with ordinality as answered (payload, place)
+        from jsonb_array_elements(%t) with ordinality as answered (payload, place)
         """,
         [Jsonb(body, dumps=_as_it_is)],
     )
 
 
-def _as_it_is(body: bytes) -> bytes:
+def _as_it_is(body: bytes | bytearray) -> bytes | bytearray:
     """JSON that is sent as it came, without another copy of it in memory."""
     return body
 
@@ -395,11 +395,11 @@ def _remove_missing(conn: psycopg.Connection, run: Run, load_id: int, now: datet
     ).rowcount
 
 
-def storable(body: bytes) -> bytes:
+def storable(body: bytes | bytearray) -> bytes:
     """The JSON array `body` without what `jsonb` cannot hold.
 
     NUL, lone surrogates and bytes that are no UTF-8 become U+FFFD, raw control characters are
-    escaped, NaN and numbers out of range become text. Slow, since each call passes through Python: for such answers only.
+    escaped, NaN and numbers out of range become text. Slow: each call passes through Python.
     """
     text = body.decode("utf-8-sig", errors="replace")
     rows = json.loads(text, strict=False, parse_constant=str, parse_float=_float, parse_int=_int)

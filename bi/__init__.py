@@ -1,0 +1,1 @@
+"""What people look at: the Superset dashboard and the documentation's page."""

@@ -1,0 +1,97 @@
+"""Imports the dashboard into a Superset of this project's own and serves it on this machine alone.
+
+`make bi` runs it with the Python of .venv-bi; PG* name the warehouse. Superset's own tables and its
+secrets are in `.superset/`: what a user adds there stays, what is written in `assets/` is as
+written there again after each start.
+"""
+
+# ruff: noqa: PLC0415 - Superset reads its settings from the environment when it is imported
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+LOGIN = "admin"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=8088)
+    parser.add_argument("--home", type=Path, default=ROOT / ".superset")
+    arguments = parser.parse_args()
+
+    arguments.home.mkdir(mode=0o700, exist_ok=True)
+    os.environ["SUPERSET_HOME"] = str(arguments.home)
+    os.environ["SUPERSET_CONFIG_PATH"] = str(HERE / "superset_config.py")
+    try:
+        from superset.app import create_app
+        from werkzeug.serving import make_server
+    except ImportError as error:
+        print(f"Superset is missing ({error}): `make bi` installs it", file=sys.stderr)
+        sys.exit(2)
+
+    print("Preparing Superset ...", file=sys.stderr)
+    with (arguments.home / "log").open("w") as log, redirect_stdout(log):
+        app = create_app()
+        with app.app_context():
+            password = prepare()
+            import_assets()
+
+    server = make_server("127.0.0.1", arguments.port, app, threaded=True)
+    print(f"http://127.0.0.1:{server.port}/superset/dashboard/conversions/")
+    print(f"login {LOGIN}, password {password}", flush=True)
+    print("Ctrl-C ends it.", file=sys.stderr)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+def prepare() -> str:
+    """Makes or upgrades Superset's tables, with one user in them; that user's password."""
+    from flask_migrate import upgrade
+    from superset import appbuilder, db, security_manager
+    from superset_config import kept_secret
+
+    upgrade()
+    appbuilder.add_permissions(update_perms=True)
+    security_manager.sync_role_definitions()
+    password = kept_secret("password")
+    if not security_manager.find_user(LOGIN):
+        security_manager.add_user(
+            LOGIN, "", "", "admin@localhost", security_manager.find_role("Admin"), password
+        )
+    db.session.commit()
+    return password
+
+
+def import_assets() -> None:
+    """Brings database, datasets, charts and dashboard to what the files in `assets/` say."""
+    from superset import db, security_manager
+    from superset.commands.importers.v1.assets import ImportAssetsCommand
+    from superset.connectors.sqla.models import SqlaTable
+    from superset.utils.core import override_user
+
+    marts = f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_marts"
+    assets = {
+        str(file.relative_to(HERE / "assets")): file.read_text(encoding="utf-8").replace(
+            "ringostat_marts", marts
+        )
+        for file in (HERE / "assets").rglob("*.yaml")
+    }
+    with override_user(security_manager.find_user(LOGIN)):
+        ImportAssetsCommand(assets).run()
+        for dataset in db.session.query(SqlaTable):
+            dataset.fetch_metadata()  # the columns, with the descriptions that dbt stored
+        db.session.commit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Superset's settings: one user's own, on this machine alone, with nothing fetched from elsewhere.
+
+Superset reads this file where SUPERSET_CONFIG_PATH names it, as `serve.py` does.
+"""
+
+import logging
+import os
+import secrets
+from pathlib import Path
+
+HOME = Path(os.environ["SUPERSET_HOME"])
+
+
+def kept_secret(name: str) -> str:
+    """A random word, the same on every start: made once, readable by its user alone."""
+    file = HOME / name
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32))
+    return file.read_text()
+
+
+SECRET_KEY = kept_secret("secret_key")
+GUEST_TOKEN_JWT_SECRET = GLOBAL_ASYNC_QUERIES_JWT_SECRET = SECRET_KEY
+
+# Superset's own tables: users, charts, dashboards. Not the warehouse, and no data of it.
+SQLALCHEMY_DATABASE_URI = f"sqlite:///{HOME / 'superset.db'}"
+
+# What a page may fetch. Superset's default names map servers, font servers and a telemetry pixel.
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "blob:", "data:"],
+        "object-src": "'none'",
+        "script-src": ["'self'", "'strict-dynamic'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "worker-src": ["'self'", "blob:"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,  # there is no certificate for 127.0.0.1
+    "session_cookie_secure": False,
+}
+
+# One process: counting in memory is enough.
+RATELIMIT_STORAGE_URI = "memory://"
+
+# It notes each table it makes and each page it serves.
+logging.disable(logging.WARNING)

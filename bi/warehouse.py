@@ -1,0 +1,64 @@
+"""Which warehouse to show: the user's, where PG* name one, else the demo's.
+
+`python -m bi.warehouse COMMAND...` runs a command with the warehouse's PG* in its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from click import ClickException
+
+from loader import database
+from loader.dbt import schema
+from loader.demo import DATABASE, demo
+from loader.errors import ConfigurationError
+
+
+def choose() -> dict[str, str]:
+    """PG* of the warehouse to show, set in this process's environment as well.
+
+    Runs the demo first where its database is to be shown and holds no marts yet. Raises
+    ConfigurationError if a warehouse that the user named holds none.
+    """
+    if not os.environ.get("PGHOST"):
+        os.environ.setdefault("PGDATABASE", DATABASE)
+    warehouse = database.environment()
+    if not _has_marts(warehouse):
+        if os.environ.get("PGHOST") or warehouse["PGDATABASE"] != DATABASE:
+            raise ConfigurationError(
+                f"the database {warehouse['PGDATABASE']} holds no marts: `ringostat run` makes them"
+            )
+        demo()
+    os.environ.update(warehouse)
+    return warehouse
+
+
+def _has_marts(warehouse: dict[str, str]) -> bool:
+    with database.connect(warehouse) as conn:
+        mart = f"{schema('marts')}.rpt_conversions_daily"
+        (found,) = conn.execute("select to_regclass(%s) is not null", [mart]).fetchone()
+    return found
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Ends the process with one line and the error's exit code where one is raised within."""
+    try:
+        yield
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def main() -> None:
+    with errors_as_exit_codes():
+        choose()
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - the command takes this process's place
+
+
+if __name__ == "__main__":
+    main()

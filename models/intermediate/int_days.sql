@@ -1,0 +1,15 @@
+-- The days from the first conversion to the last without a gap: MetricFlow's calendar.
+with
+
+conversions as (
+    select * from {{ ref('int_conversions') }}
+),
+
+days as (
+    select
+        generate_series(min(conversion_date), max(conversion_date), interval '1 day')
+            as conversion_date
+    from conversions
+)
+
+select conversion_date::date as conversion_date from days

@@ -1,0 +1,79 @@
+"""What MetricFlow answers on Postgres equals the daily table."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loader import ROOT, database
+from loader.dbt import dbt
+
+METRICS = (
+    "conversions",
+    "conversions_all",
+    "conversions_tagged",
+    "conversions_primary",
+    "conversions_tagged_primary",
+    "answered",
+)
+LABELS = ("project_name", "conversion_type", "traffic_source", "traffic_type", "campaign")
+
+Query = Callable[..., set[tuple[str | float, ...]]]
+
+
+@pytest.fixture
+def query(demo_warehouse: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Query:
+    """`query(metrics, dimensions)` → rows of the dimensions and the metrics."""
+    shutil.copy(ROOT / "profiles.example.yml", tmp_path / "profiles.yml")
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    assert dbt("parse", "--quiet") == 0  # into the project's `target`, where MetricFlow looks
+
+    def run(metrics: str, dimensions: str) -> set[tuple[str | float, ...]]:
+        answer = tmp_path / "answer.csv"
+        arguments = ["query", "--metrics", metrics, "--group-by", dimensions, "--csv", answer]
+        subprocess.run(
+            [Path(sys.executable).with_name("mf"), *arguments],
+            cwd=ROOT,
+            check=True,
+        )
+        with answer.open(newline="", encoding="utf-8") as file:
+            _, *rows = csv.reader(file)
+        texts = len(dimensions.split(","))
+        return {(*row[:texts], *map(float, row[texts:])) for row in rows}
+
+    return run
+
+
+def test_every_mode_by_day_and_all_labels(query: Query, demo_warehouse: dict[str, str]) -> None:
+    metrics = ",".join(METRICS)
+    labels = ",".join(LABELS)
+    found = query(metrics, ",".join(["metric_time__day", *(f"conversion__{it}" for it in LABELS)]))
+    with database.connect(demo_warehouse) as conn:
+        daily = conn.execute(
+            f"select conversion_date::timestamp::text, {labels}, {metrics}"
+            " from ringostat_marts.rpt_conversions_daily"
+        ).fetchall()
+    assert found == set(daily)
+
+
+def test_shares(query: Query, demo_warehouse: dict[str, str]) -> None:
+    found = query("unknown_share,answered_share", "conversion__project_name")
+    with database.connect(demo_warehouse) as conn:
+        rows = conn.execute(
+            """
+            select
+                project_name,
+                sum(conversions_all) filter (where campaign = 'Неизвестная кампания')::float8
+                / sum(conversions_all)::float8,
+                sum(answered)::float8 / sum(answered + missed)::float8
+            from ringostat_marts.rpt_conversions_daily
+            group by project_name
+            """
+        ).fetchall()
+    assert found == set(rows)
