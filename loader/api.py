@@ -19,6 +19,7 @@ What the API may answer, and what that means here:
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -260,12 +261,12 @@ class Api:
     def _judge(self, response: requests.Response, body: bytearray) -> Answer:
         """What the response means: see the table at the top of this page."""
         status = response.status_code
-        text = body.decode("utf-8-sig", errors="replace")
-        rows = _count_rows(text) if status < 300 else None
+        rows = _count_rows(body) if status < 300 else None
         if rows is not None and rows < self.row_cap:
             return Answer(rows, body)
         if rows is not None:
             raise FullAnswer(f"{rows} calls in one answer, the cap is {self.row_cap}")
+        text = body.decode("utf-8-sig", errors="replace")
         said = f"Ringostat answered {status}: {self._quote(text)}"
         if status in (401, 403):
             raise FatalError(
@@ -280,7 +281,7 @@ class Api:
             raise _FieldRefused(said)
         if status < 300 and not text.strip():
             raise _EmptyBody("Ringostat answered nothing")
-        if status < 300 and _was_cut(text):
+        if status < 300 and _was_cut(body):
             raise RetriableError(said)
         raise RefusedWindow(said)
 
@@ -313,13 +314,13 @@ def _base_url() -> str:
     return url
 
 
-def _count_rows(text: str) -> int | None:
-    """The number of objects in a JSON array; None where the text is anything else.
+def _count_rows(body: bytearray) -> int | None:
+    """The number of objects in a JSON array; None where the body is anything else.
 
     Each object is forgotten as soon as it is parsed, which keeps memory flat.
     """
     try:
-        rows = _parse(text)
+        rows = _parse(body)
     except (ValueError, RecursionError):
         return None
     if isinstance(rows, list) and all(row is _OBJECT for row in rows):
@@ -327,18 +328,20 @@ def _count_rows(text: str) -> int | None:
     return None
 
 
-def _was_cut(text: str) -> bool:
-    """Whether the text begins as HTML or JSON does, and is no JSON: a gateway's page, or a cut."""
+def _was_cut(body: bytearray) -> bool:
+    """Whether the body begins as HTML or JSON does, and is no JSON: a gateway's page, or a cut."""
     try:
-        _parse(text)
+        _parse(body)
     except (ValueError, RecursionError):
-        return text.lstrip().startswith(("<", "[", "{"))
+        return body.lstrip().startswith((b"<", b"[", b"{"))
     return False
 
 
-def _parse(text: str) -> object:
-    # `float` for whole numbers too, since `int` refuses more than 4300 digits. Raw control
-    # characters in a text are let through: landing replaces what Postgres cannot hold.
+def _parse(body: bytearray) -> object:
+    # Latin-1 reads any bytes, one character each, and the marks of JSON are the same in it: the
+    # texts are not looked at here. `float` for whole numbers too, since `int` refuses more than
+    # 4300 digits. Raw control characters are let through: landing replaces what cannot be stored.
+    text = body.removeprefix(codecs.BOM_UTF8).decode("latin-1")
     return json.loads(text, object_pairs_hook=lambda pairs: _OBJECT, parse_int=float, strict=False)
 
 

@@ -87,9 +87,11 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
             f"cannot connect to Postgres at {warehouse['PGHOST']}, port {warehouse['PGPORT']}: "
             f"{' '.join(str(error).split())}"
         ) from None
-    # An answer of 6,000 calls fits into these buffers, and is parsed without touching the disk;
-    # compiling a statement takes longer than any of the loader's statements.
-    conn.execute("set temp_buffers = '32MB'; set jit = off; set timezone = 'UTC'")
+    # An answer of 6,000 calls fits into this memory and is parsed without touching the disk;
+    # compiling a statement would take longer than to run any of the loader's.
+    conn.execute(
+        "set temp_buffers = '32MB'; set work_mem = '32MB'; set jit = off; set timezone = 'UTC'"
+    )
     return conn
 
 

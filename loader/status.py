@@ -101,9 +101,10 @@ def _facts(conn: psycopg.Connection, project: Project) -> dict:
 
 
 def _word(project: Project, facts: dict, stale_after: float) -> str:
+    """As in the mart `rpt_load_status`; a test compares the two."""
     if not project.is_active:
         return "inactive"
-    if facts.get("last_loaded_at") is None:
+    if facts.get("load_status") is None:
         return "never_loaded"
     if facts["load_status"] == "failed":
         return "failed"

@@ -12,9 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loader import ROOT, database, landing
+from loader.projects import read_projects
+from loader.status import read_status
 
 Build = Callable[..., None]
 
@@ -226,6 +229,59 @@ def test_freshness_is_that_of_the_load_log(
     checked = _dbt(dbt_folder, "source", "freshness")
     assert checked.returncode == expected, checked.stdout
     assert ("WARN" in checked.stdout) == (hours == 30)
+
+
+def test_the_command_and_the_mart_agree_on_the_load_status(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    (seeds / "projects.csv").write_text(
+        PROJECTS
+        + "1,Loaded,,Europe/Kyiv,,2024-01-01,true\n"
+        + "2,Stale,,Europe/Kyiv,,2024-01-01,true\n"
+        + "3,Failed,,Europe/Kyiv,,2024-01-01,true\n"
+        + "4,Never loaded,,Europe/Kyiv,,2024-01-01,true\n"
+        + "5,Inactive,,Europe/Kyiv,,2024-01-01,false\n"
+        + "6,Failed from the first,,Europe/Kyiv,,2024-01-01,true\n"
+        + "7,With a gap at its begin,,Europe/Kyiv,,2023-01-01,true\n"
+    )
+    raw.execute(
+        """
+        insert into ringostat_raw.loads
+            (project_id, window_from, window_to, status, started_at, finished_at, error)
+        values
+            (1, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (2, '2023-12-31 22:00:00+00', '2024-03-01', 'loaded', now(), now(), null),
+            (3, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (3, now(), now(), 'failed', now(), now(), 'no key'),
+            (5, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (6, now(), now(), 'failed', now(), now(), 'no key'),
+            (7, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
+        """
+    )
+    build()
+    mart = {
+        row["project_id"]: row
+        for row in raw.cursor(row_factory=dict_row).execute(
+            "select * from ringostat_marts.rpt_load_status"
+        )
+    }
+    told = {status.project_id: status for status in read_status(raw, read_projects())}
+    assert {number: status.status for number, status in told.items()} == {
+        1: "loaded",
+        2: "stale",
+        3: "failed",
+        4: "never_loaded",
+        5: "inactive",
+        6: "failed",
+        7: "stale",
+    }
+    for number, status in told.items():
+        row = mart[number]
+        # Both count the hours until now, one a moment after the other.
+        hours = row.pop("hours_behind")
+        assert (hours is None) == (status.hours_behind is None)
+        assert hours is None or abs(float(hours) - status.hours_behind) <= 0.1
+        assert row == {name: getattr(status, name) for name in row}
 
 
 def test_a_field_nobody_has_heard_of_is_a_warning(
