@@ -361,7 +361,7 @@ def _merge(
              removed, started_at, finished_at)
         overriding system value
         values (%(load_id)s, %(project_id)s, %(begins)s, %(ends)s, 'loaded', %(fetched)s,
-                %(inserted)s, %(updated)s, %(removed)s, %(asked_at)s, %(now)s)
+                %(inserted)s, %(updated)s, %(removed)s, least(%(asked_at)s, %(now)s), %(now)s)
         """,
         {**values, **vars(landed)},
     )
