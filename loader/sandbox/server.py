@@ -328,7 +328,7 @@ def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
 
     OSError if the port is taken.
     """
-    with Sandbox(projects, port=port) as sandbox:
+    with suppress(KeyboardInterrupt), Sandbox(projects, port=port) as sandbox:
         print(f"The sandbox API listens on {sandbox.url}; Ctrl-C ends it.")
         for project in sandbox.projects.values():
             print(
@@ -342,6 +342,5 @@ def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
             "&fields=calldate,caller,pool_name,disposition'",
             flush=True,
         )
-        with suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
+        while True:
+            time.sleep(3600)
