@@ -99,6 +99,7 @@ def _last_days(conn: psycopg.Connection) -> Table:
             traffic_type,
             campaign,
             sum(conversions) as conversions,
+            sum(conversions_all) as conversions_all,
             sum(answered) as answered,
             sum(missed) as missed
         from ringostat_marts.rpt_conversions_daily
@@ -112,15 +113,14 @@ def _last_days(conn: psycopg.Connection) -> Table:
     table = _table(
         "Conversions of the last 30 days, by each project's KPI mode",
         ("project", "source", "type", "campaign"),
-        ("conversions", "answered", "missed"),
+        ("conversions", "of all", "answered", "missed"),
     )
     project = None
-    for name, *labels, conversions, answered, missed in rows:
+    for name, source, kind, campaign, *counts in rows:
         if project not in (None, name):
             table.add_section()
-        table.add_row(
-            "" if name == project else name, *labels, *_counts(conversions, answered, missed)
-        )
+        shown = "" if name == project else name
+        table.add_row(shown, source, kind, campaign, *_counts(*counts))
         project = name
     return table
 
