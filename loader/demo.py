@@ -60,7 +60,7 @@ def print_summary(conn: psycopg.Connection) -> None:
     """What the marts of the warehouse say, as tables on stdout."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=110)  # a pipe has no width, and 80 columns break the tables
+        console = Console(width=125)  # a pipe has no width, and 80 columns break the tables
     for table in (
         _last_days(conn),
         _kpi_modes(conn),
