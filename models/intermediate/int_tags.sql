@@ -12,7 +12,10 @@
             {'columns': ['project_id', 'tag_key'], 'unique': true},
             {'columns': ['project_id', 'loaded_at']},
         ],
-        post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
+        post_hook=[
+            "{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
+            "{{ key_statistics(['project_id', 'tag_key']) }}",
+        ],
     )
 }}
 

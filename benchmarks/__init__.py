@@ -1,0 +1,1 @@
+"""What the project costs, beside what users would pick instead and beside the limit."""

@@ -1,0 +1,365 @@
+"""Transformation: what building the marts costs, from raw calls that `calls.sql` makes.
+
+dbt runs with `--threads 1`: two models side by side on one machine would slow each other down, and
+the sum of their times would count the waiting twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from benchmarks import children
+from loader import ROOT, database, landing
+from loader.channels import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.projects import COLUMNS as PROJECT_COLUMNS
+
+CALLS = 1_000_000
+MORE_CALLS = 4_000_000
+CALLS_A_DAY = 2_700
+CHANGED_CALLS_A_DAY = 1_000
+PROJECTS = range(1000, 1300)
+STAGING = "ringostat_staging.stg_ringostat__calls"
+CALLS_SQL = (ROOT / "benchmarks" / "calls.sql").read_text(encoding="utf-8")
+
+# Analysts ask for one project's year, and for all projects' last month.
+DAILY = """
+    select conversion_date, traffic_source, traffic_type, campaign, sum(conversions)
+    from ringostat_marts.rpt_conversions_daily
+    where project_id = 1005 and conversion_date >= '2021-01-01' and conversion_date < '2022-01-01'
+    group by conversion_date, traffic_source, traffic_type, campaign
+"""
+LAST_30_DAYS = """
+    select campaign, count(*) filter (where is_counted)
+    from ringostat_marts.fct_conversions
+    where conversion_date > date '2022-01-06' - 30
+    group by campaign
+"""
+
+
+class Dbt:
+    """dbt on one warehouse, with seeds and a target folder of its own."""
+
+    def __init__(self, warehouse: Mapping[str, str], folder: Path) -> None:
+        self.folder = folder
+        self.seeds = folder / "seeds"
+        self.seeds.mkdir(parents=True)
+        profile = (ROOT / "profiles.example.yml").read_text(encoding="utf-8")
+        (folder / "profiles.yml").write_text(profile, encoding="utf-8")
+        self._env = {
+            **warehouse,
+            "RINGOSTAT_SEEDS": str(self.seeds),
+            "DBT_PROFILES_DIR": str(folder),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        }
+
+    def run(self, *arguments: str) -> float:
+        """Runs `dbt` with `arguments`; seconds of it all."""
+        program = Path(sys.executable).with_name("dbt")
+        return children.run(
+            [program, *arguments], env=self._env, log=self.folder / "dbt.log"
+        ).seconds
+
+    def build(self, *arguments: str) -> dict[str, float]:
+        """`dbt build` without its tests; seconds of each model."""
+        without_tests = ("--exclude-resource-type", "test", "unit_test")
+        self.run("build", "--threads", "1", *without_tests, *arguments)
+        results = json.loads((self.folder / "target" / "run_results.json").read_bytes())["results"]
+        return {
+            result["unique_id"].split(".")[-1]: result["execution_time"]
+            for result in results
+            if result["unique_id"].startswith("model.")
+        }
+
+    def compiled(self, model: str) -> str:
+        """The query of a model as last compiled."""
+        (file,) = (self.folder / "target" / "compiled").rglob(f"{model}.sql")
+        return file.read_text(encoding="utf-8")
+
+
+class Notes:
+    """What was measured: a list of figures a name."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, list[float]] = {}
+        self.models: dict[str, dict[str, float]] = {}
+
+    def add(self, name: str, seconds: float) -> None:
+        self.runs.setdefault(name, []).append(round(seconds, 4))
+        print(f"  {name}: {seconds:.3f}", file=sys.stderr, flush=True)
+
+    def add_build(self, name: str, times: dict[str, float]) -> None:
+        """The sum of the models, and which of them took most in the last such run."""
+        self.add(name, sum(times.values()))
+        slowest = sorted(times, key=times.get, reverse=True)[:5]
+        self.models[name] = {model: round(times[model], 3) for model in slowest}
+        print(f"    {self.models[name]}", file=sys.stderr, flush=True)
+
+
+def measure(
+    warehouse: Mapping[str, str], folder: Path, calls: int, more_calls: int, runs: int
+) -> dict:
+    notes = Notes()
+    facts: dict[str, float] = {}
+    with database.connect(warehouse) as conn:
+        conn.execute("set timezone = 'UTC'")
+        empty_warehouse(conn, warehouse, folder, notes, runs)
+
+        landing.create_tables(conn)
+        conn.execute(CALLS_SQL)
+        days = Days(conn, warehouse)
+        dbt = Dbt(warehouse, folder / "dbt")
+        write_seeds(dbt.seeds, "Billboard 0")
+
+        days.add_history(calls)
+        full_build(dbt, notes, runs)
+        facts = count(conn)
+        typed(conn, dbt, notes, runs)
+        tidy(conn)
+        ordinary_days(days, dbt, notes, "day", runs)
+        channel_edit(conn, dbt, notes, facts, runs)
+        kpi_switch(dbt, notes, runs)
+        tidy(conn)
+        queries(conn, notes, max(runs, 7))
+
+        days.add_history(more_calls)
+        full_build(dbt, notes, 1, name="full_more")
+        tidy(conn)
+        ordinary_days(days, dbt, notes, "day_more", runs)
+    return {
+        "calls": calls,
+        "more_calls": more_calls,
+        "versions": {name: version(name) for name in ("dbt-core", "dbt-postgres")},
+        "facts": facts,
+        "slowest": notes.models,
+        "runs": notes.runs,
+    }
+
+
+def empty_warehouse(
+    conn: psycopg.Connection,
+    warehouse: Mapping[str, str],
+    folder: Path,
+    notes: Notes,
+    runs: int,
+) -> None:
+    """`dbt build`, tests and all, where nothing is loaded yet, beside `dbt parse`: both as a user
+    runs them, and both for the first time in their target folder."""
+    for number in range(runs):
+        name = f"empty_{number}"
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        empty = {**warehouse, "PGDATABASE": name}
+        with database.connect(empty) as other:
+            landing.create_tables(other)
+        for command in ("parse", "build"):
+            dbt = Dbt(empty, folder / f"{name}_{command}")
+            write_csv(dbt.seeds / "projects.csv", PROJECT_COLUMNS, [])
+            write_csv(dbt.seeds / "static_channels.csv", CHANNEL_COLUMNS, [])
+            write_csv(dbt.seeds / "kpi_tags.csv", TAG_COLUMNS, [])
+            notes.add(f"empty_{command}", dbt.run(command))
+        conn.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
+
+
+def full_build(dbt: Dbt, notes: Notes, runs: int, name: str = "full") -> None:
+    for _ in range(runs):
+        notes.add_build(name, dbt.build("--full-refresh"))
+
+
+def typed(conn: psycopg.Connection, dbt: Dbt, notes: Notes, runs: int) -> None:
+    """One `create table as` of the calls' columns out of raw: what nobody can do without.
+
+    It types as the staging model does, without the keys that the model adds, and without indexes.
+    """
+    # An incremental model compiles to its first, whole build only with --full-refresh.
+    dbt.run("compile", "--full-refresh", "--select", STAGING.split(".")[1])
+    columns = [
+        column.name
+        for column in conn.execute(f"select * from {STAGING} limit 0").description  # noqa: S608
+        if column.name not in ("attribution_key", "tag_key")
+    ]
+    create = sql.SQL("create table typed as select {} from ({}) as calls").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(dbt.compiled(STAGING.split(".")[1])),
+    )
+    for _ in range(runs):
+        conn.execute("checkpoint")
+        notes.add("typed", seconds_of(conn, create))
+        conn.execute("drop table typed")
+
+
+class Days:
+    """The raw calls, and the loader's work on them: history at first, then day after day."""
+
+    def __init__(self, conn: psycopg.Connection, warehouse: Mapping[str, str]) -> None:
+        self._conn = conn
+        self._warehouse = warehouse
+        self._calls = 0
+
+    def add_history(self, until: int) -> None:
+        """Calls up to the number `until`, as first loads bring them: a project at a time."""
+        first, self._calls = self._calls, until
+
+        def insert(part: int) -> None:
+            with database.connect(self._warehouse) as conn:
+                conn.execute(
+                    """
+                    insert into ringostat_raw.calls
+                    select calls.*, 1, loaded.at, loaded.at, null
+                    from benchmark.calls(%s, %s, %s, 2) as calls
+                    cross join lateral (
+                        select %s + calls.project_id * interval '1 millisecond' as at
+                    ) as loaded
+                    """,
+                    [first, until - 1, part, datetime.now(timezone.utc)],
+                )
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(insert, range(2)))
+        self._conn.execute("vacuum analyze ringostat_raw.calls")
+
+    def add_day(self) -> None:
+        """The next day's calls, and a category for some of the last two weeks'."""
+        first, self._calls = self._calls, self._calls + CALLS_A_DAY
+        now = datetime.now(timezone.utc)
+        self._conn.execute(
+            """
+            insert into ringostat_raw.calls
+            select calls.*, 2, %s, %s, null
+            from benchmark.calls(%s, %s) as calls
+            """,
+            [now, now, first, self._calls - 1],
+        )
+        self._conn.execute(
+            """
+            update ringostat_raw.calls
+            set payload = payload || '{"category_number": 4}', loaded_at = %s, load_id = 2
+            where (project_id, call_id) in (
+                select project_id, call_id
+                from benchmark.calls(%s, %s)
+                order by hashtextextended(call_id, %s)
+                limit %s
+            )
+            """,
+            [now, first - 14 * CALLS_A_DAY, first - 1, first, CHANGED_CALLS_A_DAY],
+        )
+
+
+def ordinary_days(days: Days, dbt: Dbt, notes: Notes, name: str, runs: int) -> None:
+    for _ in range(runs):
+        days.add_day()
+        notes.add_build(name, dbt.build())
+
+
+def channel_edit(
+    conn: psycopg.Connection, dbt: Dbt, notes: Notes, facts: dict[str, float], runs: int
+) -> None:
+    """Another campaign for one pool of every project: all their keys are labelled anew."""
+    for number in range(1, runs + 1):
+        campaign = f"Billboard {number}"
+        write_seeds(dbt.seeds, campaign)
+        notes.add_build("channel_edit", dbt.build())
+        (share,) = conn.execute(
+            """
+            select 100.0 * count(*) filter (where campaign = %s) / count(*)
+            from ringostat_marts.fct_conversions
+            """,
+            [campaign],
+        ).fetchone()
+        facts["moved_percent"] = round(float(share), 1)
+
+
+def kpi_switch(dbt: Dbt, notes: Notes, runs: int) -> None:
+    modes = ("tagged", "primary", "tagged_primary", "all")
+    for number in range(runs):
+        mode = modes[number % len(modes)]
+        notes.add_build("kpi_switch", dbt.build("--vars", f"ringostat_kpi_mode: {mode}"))
+
+
+def queries(conn: psycopg.Connection, notes: Notes, runs: int) -> None:
+    for _ in range(runs):
+        notes.add("daily", seconds_of(conn, DAILY))
+        notes.add("last_30_days", seconds_of(conn, LAST_30_DAYS))
+
+
+def count(conn: psycopg.Connection) -> dict[str, float]:
+    """What the generated calls are like, for the page."""
+    row = conn.execute(
+        """
+        select
+            (select count(*) from ringostat_raw.calls),
+            (select avg(length(payload::text)) from ringostat_raw.calls tablesample system (1)),
+            (select count(*) from ringostat_intermediate.int_attribution_keys),
+            (select count(*) from ringostat_intermediate.int_tag_keys),
+            (select count(*) from ringostat_marts.fct_conversions)
+        """
+    ).fetchone()
+    names = ("calls", "bytes_a_call", "attribution_keys", "tag_keys", "conversions")
+    return {name: round(float(value)) for name, value in zip(names, row, strict=True)}
+
+
+def tidy(conn: psycopg.Connection) -> None:
+    """What Postgres does by itself overnight: statistics, and the last bulk load on the disk."""
+    conn.execute("vacuum analyze")
+    conn.execute("checkpoint")
+
+
+def seconds_of(conn: psycopg.Connection, query: str | sql.Composable) -> float:
+    started = time.perf_counter()
+    with conn.cursor() as cursor:
+        cursor.execute(query)
+        if cursor.description:
+            cursor.fetchall()
+    return time.perf_counter() - started
+
+
+def write_seeds(folder: Path, campaign: str) -> None:
+    """300 projects, six mapped channels and three tags each; `campaign` is that of the first pool,
+    which has 5 of 100 calls."""
+    write_csv(
+        folder / "projects.csv",
+        PROJECT_COLUMNS,
+        [
+            (project, f"Shop {project}", "", "Europe/Kyiv", "", "2021-01-01", "true")
+            for project in PROJECTS
+        ],
+    )
+    pools = [campaign, "Metro", "Radio", "Newspaper", "Flyers"]
+    write_csv(
+        folder / "static_channels.csv",
+        CHANNEL_COLUMNS,
+        [
+            (project, "pool_name", f"Статический пул {number}", "outdoor", "offline", name, "", "")
+            for project in PROJECTS
+            for number, name in enumerate(pools, start=1)
+        ]
+        + [
+            (project, "utm_source", "facebook", "facebook", "social", "All of Facebook", "", "")
+            for project in PROJECTS
+        ],
+    )
+    tags = [("category_number", "4", "booking"), ("category_number", "1", "question")]
+    write_csv(
+        folder / "kpi_tags.csv",
+        TAG_COLUMNS,
+        [
+            (project, *tag)
+            for project in PROJECTS
+            for tag in [*tags, ("proper_flag", "1", "target")]
+        ],
+    )
+
+
+def write_csv(file: Path, header: tuple[str, ...], rows: list[tuple]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerows([header, *rows])
