@@ -1,13 +1,12 @@
 {#
-    A call is a conversion unless its type is one of those that are no request from a client.
-    Unknown and missing types count: losing a client's call is worse than counting one too many.
-    Forms have no call type and always count.
+    A call is a conversion unless it was removed or its type is one of those that are no request from
+    a client. Unknown and missing types count: losing a client's call is worse than counting one too
+    many. Forms have no call type and always count.
 #}
-{% macro is_conversion(call_type) -%}
+{% macro is_conversion(call_type, is_removed) -%}
+    not {{ is_removed }}
     {%- set excluded = var('ringostat_excluded_call_types') -%}
-    {%- if excluded -%}
-    coalesce({{ call_type }}, '') not in ('{{ excluded | join("', '") }}')
-    {%- else -%}
-    true
+    {%- if excluded %}
+    and coalesce({{ call_type }}, '') not in ('{{ excluded | join("', '") }}')
     {%- endif -%}
 {%- endmacro %}

@@ -6,24 +6,22 @@
     nothing of another's. Within a project the loader commits in order of loaded_at.
 
     projects   a relation with a row a project
-    made_with  a column of it: only rows of the model that agree in it count as taken
+    made_with  a column of it: where the model's newest row was made with something else, nothing of
+               the project counts as taken. So each run has to write the newest rows of a project.
 #}
 {% macro watermarks(projects, made_with=none) %}
     select
         projects.project_id,
-        coalesce(
-            (
-                select max(taken.loaded_at)
-                from {{ this }} as taken
-                where
-                    taken.project_id = projects.project_id
-                    {%- if made_with %}
-                    and taken.{{ made_with }} = projects.{{ made_with }}
-                    {%- endif %}
-            ),
-            '-infinity'
-        ) as loaded_at
+        coalesce(newest.loaded_at, '-infinity') as loaded_at
     from {{ projects }} as projects
+    left join lateral (
+        select *
+        from {{ this }} as taken
+        where taken.project_id = projects.project_id
+        order by taken.loaded_at desc
+        limit 1
+    ) as newest
+        on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}
 {% endmacro %}
 
 
@@ -32,7 +30,7 @@
 
     Written so that a run costs what has arrived and not what is there: `offset 0` makes Postgres
     look up project by project, and the upper bound, which is always true, lets it expect few rows;
-    without either it reads the whole table (at 1,000,000 calls 0.35 s instead of 0.02 s, and growing).
+    without either it reads the whole table (at 1,000,000 calls 0.35 s and growing, not 0.02 s).
 #}
 {% macro arrived_after_watermark(relation) -%}
     select arrived.*

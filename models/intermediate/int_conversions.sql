@@ -1,11 +1,16 @@
 -- Every contact of a listed project: its day, whether it is a conversion, whether it is its
--- caller's first. Incremental, because history costs: a changed contact is taken with all contacts
--- of its caller, since an earlier one that arrives late makes the next no longer the first.
+-- caller's first. Incremental, because history costs: a changed conversion is taken with all those
+-- of its caller, since an earlier one that arrives late makes the next no longer the first. The
+-- other contacts are taken alone: the caller of an outgoing call is an extension, and to take all
+-- the calls it ever made took 0.8 s of an ordinary day at 1,000,000 calls and 3.5 s at 4,000,000.
 --
 -- What a row depends on besides the raw rows is written into the row (`made_with`), and only rows
 -- that were made with the settings of today count as taken: an edited time zone or another rule for
 -- primary conversions makes a project's rows anew on the next run, without a full refresh. Contacts
 -- that are no conversion are kept, marked: one that turns into one, or back, is then an update.
+--
+-- The indexes, by what they save at 1,000,000 calls: conversion_id 0.8 s and loaded_at 0.6 s of an
+-- ordinary day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions.
 --
 -- depends_on: {{ ref('int_attribution') }}
 -- depends_on: {{ ref('int_tags') }}
@@ -19,7 +24,6 @@
         indexes=[
             {'columns': ['project_id', 'conversion_id'], 'unique': true},
             {'columns': ['project_id', 'loaded_at']},
-            {'columns': ['project_id', 'conversion_date']},
             {'columns': ['conversion_date']},
         ],
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
@@ -55,13 +59,13 @@ changed as (
     {{ arrived_after_watermark(ref('int_contacts')) }}
 ),
 
--- Callers of the changed contacts, as they are and as they were.
+-- Callers of the changed conversions, as they are and as they were.
 callers as (
     select
         project_id,
         caller_digits
     from changed
-    where caller_digits is not null
+    where caller_digits is not null and {{ is_conversion('call_type', 'is_removed') }}
     union
     select
         as_it_was.project_id,
@@ -71,7 +75,7 @@ callers as (
         on
             changed.project_id = as_it_was.project_id
             and changed.conversion_id = as_it_was.conversion_id
-    where as_it_was.caller_digits is not null
+    where as_it_was.caller_digits is not null and as_it_was.is_conversion
 ),
 
 selected as (
@@ -85,11 +89,12 @@ selected as (
             where
                 contacts.project_id = callers.project_id
                 and contacts.caller_digits = callers.caller_digits
+                and {{ is_conversion('contacts.call_type', 'contacts.is_removed') }}
             offset 0
         ) as of_caller
     union all
     select * from changed
-    where caller_digits is null
+    where caller_digits is null or not ({{ is_conversion('call_type', 'is_removed') }})
 ),
 {% else %}
 selected as (
@@ -102,7 +107,7 @@ dated as (
         selected.*,
         projects.made_with,
         (selected.occurred_at at time zone projects.time_zone)::date as conversion_date,
-        not selected.is_removed and {{ is_conversion('selected.call_type') }} as is_conversion
+        {{ is_conversion('selected.call_type', 'selected.is_removed') }} as is_conversion
     from selected
     inner join projects on selected.project_id = projects.project_id
 ),
@@ -110,7 +115,7 @@ dated as (
 with_history as (
     select
         *,
-        -- The rows before are in order of time, so the greatest is the one just as_it_was.
+        -- The rows before are in order of time, so the greatest is the one just before.
         max(occurred_at) filter (where is_conversion) over (
             partition by project_id, caller_digits
             order by occurred_at, conversion_id collate "C"
@@ -133,9 +138,9 @@ final as (
 
         is_removed,
         is_conversion,
-        {{ is_primary(
+        is_conversion and ({{ is_primary(
             'caller_digits', 'unique_call', 'call_counter', 'occurred_at', 'previous_at'
-        ) }} as is_primary,
+        ) }}) as is_primary,
 
         disposition,
         is_answered,

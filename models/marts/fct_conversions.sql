@@ -28,9 +28,9 @@ final as (
         conversions.conversion_date,
 
         -- where it came from
-        attribution.traffic_source,
-        attribution.traffic_type,
-        attribution.campaign,
+        coalesce(attribution.traffic_source, {{ unknown_source() }}) as traffic_source,
+        coalesce(attribution.traffic_type, {{ unknown_type() }}) as traffic_type,
+        coalesce(attribution.campaign, {{ unknown_campaign() }}) as campaign,
         attribution.attribution_method,
         attribution.unknown_reason,
         attribution.channel_id,

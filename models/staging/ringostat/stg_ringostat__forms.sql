@@ -1,4 +1,5 @@
 -- One row a form request, typed and named: the only place where a form's JSON is read.
+-- The indexes are those of the calls, and there for the same reasons.
 {{
     config(
         materialized='incremental',
