@@ -19,14 +19,11 @@ What the API may answer, and what that means here:
 
 from __future__ import annotations
 
-import codecs
-import json
 import logging
 import os
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -35,6 +32,7 @@ from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
 from loader.errors import ConfigurationError, LoadError
+from loader.rows import Row, is_json, split
 from loader.windows import HOUR, SECOND, Window
 
 log = logging.getLogger(__name__)
@@ -97,7 +95,6 @@ _MASKS = (
     (r"[\w-]{24,}", "***"),
     (r"\+?\d(?:[\s()-]?\d){6,}", "***"),  # a phone number
 )
-_OBJECT = object()  # stands for a call while calls are counted
 
 
 class RetriableError(Exception):
@@ -149,14 +146,6 @@ class _Backoff(Retry):
 _RETRY = _Backoff(total=4, backoff_factor=2, backoff_max=60, retry_after_max=120)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A window's calls: how many, and the JSON array as it came, which Postgres parses itself."""
-
-    rows: int
-    body: bytes | bytearray
-
-
 class Api:
     """One project's call log: one key, one HTTP session, one request at a time.
 
@@ -174,8 +163,8 @@ class Api:
         self._session = requests.Session()
         self._session.headers["Auth-key"] = key
 
-    def calls(self, window: Window) -> Answer:
-        """The calls of `window`, whole. Raises RefusedWindow or FatalError."""
+    def calls(self, window: Window) -> list[Row]:
+        """The calls of `window`, all of them. Raises RefusedWindow or FatalError."""
         try:
             return self._ask(window, self._fields)
         except _FieldRefused:
@@ -207,7 +196,7 @@ class Api:
         log.warning("%s: refused fields, the load goes on without: %s", self._key_variable, refused)
         return fields
 
-    def _ask(self, window: Window, fields: Sequence[str]) -> Answer:
+    def _ask(self, window: Window, fields: Sequence[str]) -> list[Row]:
         """One request, repeated while it may help."""
         parameters = {
             "export_type": "json",
@@ -226,7 +215,7 @@ class Api:
             except RetriableError as error:
                 empty_bodies = empty_bodies + 1 if isinstance(error, _EmptyBody) else 0
                 if empty_bodies == 2:
-                    return Answer(0, b"[]")
+                    return []
                 try:
                     retry = retry.increment("GET", "/calls/list", error=error)
                 except MaxRetryError:
@@ -258,14 +247,14 @@ class Api:
             raise RetriableError(f"no whole answer from {self._url}: {reason}") from None
         return response, body
 
-    def _judge(self, response: requests.Response, body: bytearray) -> Answer:
+    def _judge(self, response: requests.Response, body: bytearray) -> list[Row]:
         """What the response means: see the table at the top of this page."""
         status = response.status_code
-        rows = _count_rows(body) if status < 300 else None
-        if rows is not None and rows < self.row_cap:
-            return Answer(rows, body)
+        rows = split(body) if status < 300 else None
+        if rows is not None and len(rows) < self.row_cap:
+            return rows
         if rows is not None:
-            raise FullAnswer(f"{rows} calls in one answer, the cap is {self.row_cap}")
+            raise FullAnswer(f"{len(rows)} calls in one answer, the cap is {self.row_cap}")
         text = body.decode("utf-8-sig", errors="replace")
         said = f"Ringostat answered {status}: {self._quote(text)}"
         if status in (401, 403):
@@ -281,7 +270,8 @@ class Api:
             raise _FieldRefused(said)
         if status < 300 and not text.strip():
             raise _EmptyBody("Ringostat answered nothing")
-        if status < 300 and _was_cut(body):
+        # A gateway's page, or JSON that was cut.
+        if status < 300 and body.lstrip().startswith((b"<", b"[", b"{")) and not is_json(body):
             raise RetriableError(said)
         raise RefusedWindow(said)
 
@@ -312,37 +302,6 @@ def _base_url() -> str:
     if not parts.hostname or not (parts.scheme == "https" or is_loopback):
         raise ConfigurationError(f"RINGOSTAT_API_URL is {url!r}: an https:// address is wanted")
     return url
-
-
-def _count_rows(body: bytearray) -> int | None:
-    """The number of objects in a JSON array; None where the body is anything else.
-
-    Each object is forgotten as soon as it is parsed, which keeps memory flat.
-    """
-    try:
-        rows = _parse(body)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(rows, list) and all(row is _OBJECT for row in rows):
-        return len(rows)
-    return None
-
-
-def _was_cut(body: bytearray) -> bool:
-    """Whether the body begins as HTML or JSON does, and is no JSON: a gateway's page, or a cut."""
-    try:
-        _parse(body)
-    except (ValueError, RecursionError):
-        return body.lstrip().startswith((b"<", b"[", b"{"))
-    return False
-
-
-def _parse(body: bytearray) -> object:
-    # Latin-1 reads any bytes, one character each, and the marks of JSON are the same in it: the
-    # texts are not looked at here. `float` for whole numbers too, since `int` refuses more than
-    # 4300 digits. Raw control characters are let through: landing replaces what cannot be stored.
-    text = body.removeprefix(codecs.BOM_UTF8).decode("latin-1")
-    return json.loads(text, object_pairs_hook=lambda pairs: _OBJECT, parse_int=float, strict=False)
 
 
 def _reason(error: BaseException) -> str:

@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from loader import landing, projects
+from loader import projects
 from loader.api import Api, RefusedWindow
 from loader.errors import ConfigurationError, LoadError
 from loader.moments import read_moment
 from loader.projects import DEFAULT_KEY_VARIABLE, Project
+from loader.rows import storable
 from loader.windows import DAY, SECOND, Window, wall_clock
 
 _YEAR = timedelta(days=365)
@@ -155,13 +156,12 @@ def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[dict], float]:
     while start > now - _YEAR and len(calls) < _ENOUGH_CALLS:
         window = Window(max(start - length, now - _YEAR), start, zone)
         try:
-            answer = api.calls(window)
+            found = [json.loads(storable(row)) for row in api.calls(window)]
         except RefusedWindow as refusal:
             if length <= refusal.shortest:
                 raise
             length = max(length // 2 // SECOND * SECOND, refusal.shortest)
             continue
-        found = json.loads(landing.storable(answer.body))
         calls |= {str(call.get("uniqueid") or id(call)): call for call in found}
         start, length = window.start, length * _GROWTH
     return list(calls.values()), round((now - start) / DAY, 2)

@@ -22,6 +22,7 @@ from loader import landing, seeds
 from loader.errors import ConfigurationError
 from loader.moments import read_moment
 from loader.projects import Project
+from loader.rows import storable
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".xlsx")
 
@@ -130,10 +131,10 @@ def _form(line: str | BadLine, project: Project) -> Form:
     if isinstance(line, BadLine):
         raise line
     try:
-        payload, *others = json.loads(landing.storable(f"[{line}]".encode(errors="replace")))
+        payload = json.loads(storable(line.encode(errors="replace")))
     except (ValueError, RecursionError):
         raise BadLine("no JSON") from None
-    if others or not isinstance(payload, dict):
+    if not isinstance(payload, dict):
         raise BadLine("no JSON object")
     form_id, submitted_at = payload.get("form_id"), payload.get("submitted_at")
     if isinstance(form_id, (dict, list, bool)):

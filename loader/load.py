@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from loader import database, landing
-from loader.api import Answer, Api, RefusedWindow
+from loader.api import Api, RefusedWindow
 from loader.errors import ConfigurationError, LoadError
 from loader.landing import Landed, Run
 from loader.projects import Project, auth_key
+from loader.rows import Row
 from loader.windows import Cursor, Window, instant, shown_once, wall_clock
 
 log = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def _steps(
         while cursor.window is not None and not stop.is_set():
             asked_at = datetime.now(timezone.utc)
             try:
-                answer = _answer(api, cursor)
+                rows = _rows(api, cursor)
             except LoadError as error:
                 yield from steps
                 failed: Future[Landed] = Future()
@@ -163,13 +164,13 @@ def _steps(
                 yield steps.popleft()  # finished before its connection takes the next turn
             window = cursor.window
             previous = steps[-1].landed if steps else None
-            landed = pool.submit(landing.land, next(turns), run, window, answer, asked_at, previous)
+            landed = pool.submit(landing.land, next(turns), run, window, rows, asked_at, previous)
             steps.append(_Step(window, asked_at, landed))
-            cursor.read(answer.rows)
+            cursor.read(len(rows))
         yield from steps
 
 
-def _answer(api: Api, cursor: Cursor) -> Answer:
+def _rows(api: Api, cursor: Cursor) -> list[Row]:
     """The calls of the cursor's window, which becomes shorter until an answer is whole."""
     while True:
         try:

@@ -149,7 +149,7 @@ def test_bad_lines_are_listed_and_good_ones_land(conn: psycopg.Connection) -> No
     assert [line.split(": ", 1) for line in result.stderr.splitlines()] == [
         ["forms.jsonl:3", "no JSON"],
         ["forms.jsonl:4", "no JSON object"],
-        ["forms.jsonl:5", "no JSON object"],
+        ["forms.jsonl:5", "no JSON"],
         ["forms.jsonl:6", "submitted_at is missing"],
         ["forms.jsonl:7", "submitted_at is missing"],
         ["forms.jsonl:8", "submitted_at is no time such as 2024-01-31T09:30:00+02:00: 'yesterday'"],

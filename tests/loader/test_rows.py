@@ -13,7 +13,7 @@ from hostile import always, once, response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.landing import storable
+from loader.rows import split, storable
 
 PERIOD = ("--since", "2024-05-01", "--until", "2024-05-02")
 NOON = datetime(2024, 5, 1, 12)
@@ -158,6 +158,40 @@ def test_a_list_of_48_000_calls_is_not_trusted(setting: Setting) -> None:
     assert len(setting.raw("1")) == len(setting.project.calls)
 
 
+# --- calls that are known already ------------------------------------------------------------
+
+
+def test_another_writing_of_the_same_is_no_change(setting: Setting) -> None:
+    row = call(NOON, "one")
+    for text in (json.dumps([row]), json.dumps([row], indent=1, sort_keys=True)):
+        setting.api.fault = always(response(text))
+        result = setting.load(*PERIOD)
+    assert "1 calls read: 0 new, 0 changed, 0 removed" in result.stdout
+
+
+def test_a_known_text_is_not_compared_by_its_payload(setting: Setting) -> None:
+    """As DECISIONS.md says of payloads that were edited by hand."""
+    setting.project.calls = [call(NOON, "one", billsec=1), call(NOON, "two", billsec=1)]
+    setting.load(*PERIOD)
+    setting.conn.execute("""update ringostat_raw.calls set payload = payload || '{"billsec": 7}'""")
+    assert "0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
+    setting.conn.execute("update ringostat_raw.calls set digest = null where call_id = 'one'")
+    assert "0 new, 1 changed, 0 removed" in setting.load(*PERIOD).stdout
+    assert [payload["billsec"] for _, payload in setting.raw()] == [1, 7]
+
+
+def test_tables_from_before_there_were_digests(setting: Setting) -> None:
+    setting.project.calls = [call(NOON, "one"), call(NOON, "two")]
+    setting.load(*PERIOD)
+    setting.conn.execute("alter table ringostat_raw.calls drop column digest")
+    setting.project.calls = [call(NOON, "one"), call(NOON, "two", billsec=77)]
+    assert "0 new, 1 changed, 0 removed" in setting.load(*PERIOD).stdout
+    assert setting.raw("call_id, digest is null") == [("one", True), ("two", False)]
+
+
+# --- properties ------------------------------------------------------------------------------
+
+
 def json_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[dict]]:
     scalars = st.none() | st.booleans() | st.integers() | text
     floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -167,13 +201,42 @@ def json_values(text: st.SearchStrategy[str]) -> st.SearchStrategy[list[dict]]:
     return st.lists(st.dictionaries(text, values), max_size=4)
 
 
-@given(json_values(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+plain = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+hostile = st.text(st.characters(categories=["Cs", "Cc", "L"]))
+
+
+@given(json_values(plain), st.sampled_from([None, 2]), st.booleans())
+def test_rows_are_split_as_they_are(rows: list[dict], indent: int | None, escaped: bool) -> None:
+    body = json.dumps(rows, indent=indent, ensure_ascii=escaped).encode()
+    assert [json.loads(bytes(row)) for row in split(body)] == rows
+
+
+@given(json_values(plain), st.data())
+def test_what_is_cut_or_garbled_is_no_list_unless_it_is_json(
+    rows: list[dict], data: st.DataObject
+) -> None:
+    body = bytearray(json.dumps(rows).encode())
+    place = data.draw(st.integers(0, len(body) - 1))
+    body[place:] = data.draw(st.sampled_from([b"", bytes(body[place + 1 :])]))
+    body[place:place] = data.draw(st.binary(max_size=2))
+    try:
+        read = json.loads(body.decode("utf-8-sig", errors="replace"), strict=False)
+    except ValueError:
+        read = None
+    if isinstance(read, list) and all(isinstance(row, dict) for row in read):
+        assert len(split(body)) == len(read)
+    else:
+        assert split(body) is None
+
+
+@given(json_values(plain))
 def test_what_can_be_stored_stays_as_it_is(rows: list[dict]) -> None:
-    assert json.loads(storable(json.dumps(rows).encode())) == rows
+    assert [json.loads(storable(json.dumps(row).encode())) for row in rows] == rows
 
 
-@given(json_values(st.text(st.characters(categories=["Cs", "Cc", "L"]))))
+@given(json_values(hostile))
 def test_what_cannot_be_stored_is_replaced(rows: list[dict]) -> None:
-    body = storable(json.dumps(rows).encode())
-    assert len(json.loads(body)) == len(rows)
-    assert b"\\u0000" not in body
+    for row in rows:
+        text = storable(json.dumps(row).encode())
+        assert isinstance(json.loads(text), dict)
+        assert b"\\u0000" not in text
