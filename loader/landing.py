@@ -223,9 +223,10 @@ def _parse(conn: psycopg.Connection, project: Project, window: Window, rows: Seq
 def _expand(
     conn: psycopg.Connection, project: Project, window: Window, rows: Sequence[Row]
 ) -> None:
-    """A call whose text is that of a call which is there gets no payload: it is as it was.
+    """Makes `answer`; a call that is known by the digest of its text gets no payload, and is left.
 
-    Only such calls are known as no other window of the run is certain about.
+    Known are the calls of the window's certain period alone, since no other window that is landed
+    at the same time may write those.
     """
     conn.execute(
         r"""
@@ -236,7 +237,8 @@ def _expand(
             select
                 place,
                 text,
-                hashtextextended(text, 0) as digest
+                -- of the zone too, which a calldate without an offset is read in
+                hashtextextended(text, hashtext(current_setting('timezone'))) as digest
             from
                 string_to_table(convert_from(%(rows)b, 'utf8'), %(separator)s)
                 with ordinality as answered (text, place)

@@ -231,6 +231,18 @@ def test_calldate_with_any_offset(setting: Setting, calldate: str) -> None:
     assert setting.raw("call_at") == [(datetime(2024, 6, 1, 9, tzinfo=timezone.utc),)]
 
 
+def test_a_zone_that_is_put_right_moves_calls_without_an_offset(
+    setting: Setting, seeds: Callable[..., Path]
+) -> None:
+    setting.project.calls = [call("2024-06-01 12:00:00")]
+    seeds("11111,Clinic,,Europe/Warsaw,,2024-01-01,true")
+    setting.load()
+    assert setting.raw("call_at") == [(datetime(2024, 6, 1, 10, tzinfo=timezone.utc),)]
+    seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true")
+    assert "0 new, 1 changed, 0 removed" in setting.load("--since", "2024-01-01").stdout
+    assert setting.raw("call_at") == [(datetime(2024, 6, 1, 9, tzinfo=timezone.utc),)]
+
+
 @pytest.mark.parametrize(
     "calldate",
     ["", None, "yesterday", "06/01/2024 12:00", "2024-06-01 at noon", "2024-02-30T10:00:00Z"],
