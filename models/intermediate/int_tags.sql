@@ -1,7 +1,7 @@
 -- Which labels each distinct case of notes carries, by the configuration of today.
 --
 -- Only new keys are worked out, and all keys of a project whose tags were edited: each row holds
--- what it was `made_with`, and only rows made with the tags of today count as taken.
+-- what it was `made_with`.
 --
 -- By the index Postgres knows that a conversion meets one row here: at 1,000,000 calls the last 30
 -- days by campaign take 0.8 s without it and 0.2 s with it, all history 8.6 s and 1.2 s.
