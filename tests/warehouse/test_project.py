@@ -179,6 +179,40 @@ def test_a_deleted_project_leaves_no_trace(
         assert _one(raw, query.format(sql.Identifier(*name))) == 0, name
 
 
+def test_a_run_writes_what_has_changed_and_little_else(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    for call_id in ("b", "c"):
+        _land(raw, call_id, caller="380002", pool_name="Radio")
+    for call_id in ("x", "y", "z"):
+        _land(raw, call_id, caller="101", dst=call_id, call_type="out")
+    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Radio,s,t,First,,\n")
+    build()
+
+    conversions = _versions(raw, "int_conversions", "source_id")
+    raw.execute(
+        """
+        update ringostat_raw.calls
+        set payload = payload || '{"billsec": 60}', loaded_at = clock_timestamp()
+        where call_id in ('b', 'x')
+        """
+    )
+    build()
+    # with b the other conversion of its caller, with x none of its caller's other calls
+    assert _written_since(conversions, raw, "int_conversions", "source_id") == {"b", "c", "x"}
+
+    keys = _versions(raw, "int_attribution", "coalesce(pool_name, '') || loaded_at")
+    assert len(keys) == 5
+    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Radio,s,t,Second,,\n")
+    build()
+    written = _written_since(keys, raw, "int_attribution", "coalesce(pool_name, '') || loaded_at")
+    (newest,) = raw.execute(
+        "select max(loaded_at)::text from ringostat_intermediate.int_attribution"
+    ).fetchone()
+    radio = {key for key in keys if key.startswith("Radio")}
+    assert written == radio | {key for key in keys if key.endswith(newest)}
+
+
 def test_the_bi_role_reads_the_marts_and_nothing_else(
     raw: psycopg.Connection, warehouse: dict[str, str], build: Build
 ) -> None:
@@ -324,6 +358,19 @@ def _land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload
         "insert into ringostat_raw.calls values (%s, %s, %s, %s, 1, %s, clock_timestamp(), null)",
         [project_id, call_id, at, Jsonb({"uniqueid": call_id, **payload}), landed_at],
     )
+
+
+def _versions(conn: psycopg.Connection, model: str, key: str) -> dict[str, str]:
+    """Of each row of an intermediate model the transaction that wrote it, by an SQL key."""
+    query = f"select {key}, xmin::text from ringostat_intermediate.{model}"
+    return dict(conn.execute(query).fetchall())
+
+
+def _written_since(
+    before: dict[str, str], conn: psycopg.Connection, model: str, key: str
+) -> set[str]:
+    now = _versions(conn, model, key)
+    return {name for name in now if now[name] != before.get(name)}
 
 
 def _dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
