@@ -1,14 +1,14 @@
 -- Every contact of a listed project: its day, whether it is a conversion, whether it is its
--- caller's first. Incremental, because history costs (7 s for 1,000,000 calls, 0.3 s for an ordinary
--- day's): a changed conversion is taken with all those of its caller, since an earlier one that
--- arrives late makes the next no longer the first. The other contacts are taken alone: the caller of
--- an outgoing call is an extension, and to take all the calls it ever made took 0.9 s of an ordinary
--- day at 1,000,000 calls and 3.7 s at 4,000,000.
+-- caller's first. Incremental, because history costs (7 s for 1,000,000 calls, 0.3 s for an
+-- ordinary day's): a changed conversion is taken with all those of its caller, since an earlier
+-- one that arrives late makes the next no longer the first. The other contacts are taken alone:
+-- the caller of an outgoing call is an extension, and to take all the calls it ever made took
+-- 0.9 s of an ordinary day at 1,000,000 calls and 3.7 s at 4,000,000.
 --
--- What a row depends on besides the raw rows is written into the row (`made_with`). A project whose
--- newest row was made with other settings than today's is worked out anew on the next run: an edited
--- time zone or another rule for primary conversions needs no full refresh. Contacts that are no
--- conversion are kept, marked: one that turns into one, or back, is then an update.
+-- What a row depends on besides the raw rows is written into the row (`made_with`). A project
+-- whose newest row was made with other settings than today's is worked out anew on the next run:
+-- an edited time zone or another rule for primary conversions needs no full refresh. Contacts that
+-- are no conversion are kept, marked: one that turns into one, or back, is then an update.
 --
 -- The indexes, by what they save at 1,000,000 calls: conversion_id 0.8 s and loaded_at 0.6 s of an
 -- ordinary day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions.
