@@ -300,6 +300,8 @@ def test_requests_are_noted_and_connections_kept_open():
 
 def test_serve_says_how_to_ask_it_and_ends_on_ctrl_c():
     program = (
+        # What a shell starts in the background ignores Ctrl-C, and hands that on.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from loader.sandbox import SandboxProject, serve;"
         "serve([SandboxProject(1, 'sandbox-key-1', 'Europe/Kyiv', [])])"
     )
@@ -309,13 +311,16 @@ def test_serve_says_how_to_ask_it_and_ends_on_ctrl_c():
         stdout=subprocess.PIPE,
         text=True,
     ) as serving:
-        said = [serving.stdout.readline() for _ in range(3)]
-        url, headers = said[0].split()[5].rstrip(";"), {"Auth-key": KEY}
-        assert requests.get(url + "/sipstatus/online", headers=headers, timeout=10).json() == []
-        assert KEY in said[1]
-        assert said[2].startswith(f"Try: curl -H 'Auth-key: {KEY}' '{url}/calls/list?from=")
-        serving.send_signal(signal.SIGINT)
-        assert serving.wait(timeout=10) == 0
+        try:
+            said = [serving.stdout.readline() for _ in range(3)]
+            url, headers = said[0].split()[5].rstrip(";"), {"Auth-key": KEY}
+            assert requests.get(url + "/sipstatus/online", headers=headers, timeout=10).json() == []
+            assert KEY in said[1]
+            assert said[2].startswith(f"Try: curl -H 'Auth-key: {KEY}' '{url}/calls/list?from=")
+            serving.send_signal(signal.SIGINT)
+            assert serving.wait(timeout=10) == 0
+        finally:
+            serving.kill()
 
 
 # ------------------------------------------------------------------------------- the demo's account
