@@ -20,8 +20,8 @@ import psycopg
 from psycopg import sql
 
 from benchmarks import children
-from loader import ROOT, database, landing
-from loader.channels import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader import ROOT, database, raw
+from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
 from loader.projects import COLUMNS as PROJECT_COLUMNS
 
 CALLS = 1_000_000
@@ -116,7 +116,7 @@ def measure(
         conn.execute("set timezone = 'UTC'")
         empty_warehouse(conn, warehouse, folder, notes, runs)
 
-        landing.create_tables(conn)
+        raw.create_tables(conn)
         conn.execute(CALLS_SQL)
         days = Days(conn, warehouse)
         dbt = Dbt(warehouse, folder / "dbt")
@@ -161,7 +161,7 @@ def empty_warehouse(
         conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         empty = {**warehouse, "PGDATABASE": name}
         with database.connect(empty) as other:
-            landing.create_tables(other)
+            raw.create_tables(other)
         for command in ("parse", "build"):
             dbt = Dbt(empty, folder / f"{name}_{command}")
             write_csv(dbt.seeds / "projects.csv", PROJECT_COLUMNS, [])

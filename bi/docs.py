@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bi import warehouse
 from loader import ROOT
-from loader.dbt import dbt
+from loader.commands.dbt import dbt
 
 PAGE = ROOT / "site" / "index.html"
 

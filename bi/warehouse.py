@@ -10,12 +10,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from click import ClickException
-
-from loader import database
-from loader.dbt import schema
-from loader.demo import DATABASE, demo
-from loader.errors import ConfigurationError
+from loader import database, settings
+from loader.commands.demo import DATABASE, demo
+from loader.errors import ConfigurationError, Failure
 
 
 def choose() -> dict[str, str]:
@@ -39,7 +36,7 @@ def choose() -> dict[str, str]:
 
 def _has_marts(warehouse: dict[str, str]) -> bool:
     with database.connect(warehouse) as conn:
-        mart = f"{schema('marts')}.rpt_conversions_daily"
+        mart = f"{settings.schema('marts')}.rpt_conversions_daily"
         (found,) = conn.execute("select to_regclass(%s) is not null", [mart]).fetchone()
     return found
 
@@ -49,8 +46,8 @@ def errors_as_exit_codes() -> Iterator[None]:
     """Ends the process with one line and the error's exit code where one is raised within."""
     try:
         yield
-    except ClickException as error:
-        error.show()
+    except Failure as error:
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

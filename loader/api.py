@@ -20,18 +20,17 @@ What the API may answer, and what that means here:
 from __future__ import annotations
 
 import logging
-import os
 import random
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import InvalidHeader, MaxRetryError
 from urllib3.util.retry import Retry
 
-from loader.errors import ConfigurationError, LoadError
+from loader import settings
+from loader.errors import LoadError
 from loader.rows import Row, is_json, split
 from loader.windows import HOUR, SECOND, Window
 
@@ -83,8 +82,6 @@ OPTIONAL_FIELDS = (
 # Their links open without a login, so they are personal data: only on request.
 RECORDING_FIELDS = ("recording", "recording_wav")
 
-DEFAULT_URL = "https://api.ringostat.net"
-DEFAULT_ROW_CAP = 6500
 _TIMEOUT_SECONDS = (10, 120)  # to connect; between two pieces of the answer
 # A longer body is not read to its end, so that memory stays bounded whatever the API sends.
 _LONGEST_BODY = 32 * 1024 * 1024
@@ -156,9 +153,9 @@ class Api:
     def __init__(self, key: str, key_variable: str) -> None:
         self._key = key
         self._key_variable = key_variable
-        self._url = _base_url() + "/calls/list"
-        self.row_cap = row_cap()
-        recordings = RECORDING_FIELDS if os.environ.get("RINGOSTAT_RECORDINGS") == "1" else ()
+        self._url = settings.api_url() + "/calls/list"
+        self.row_cap = settings.row_cap()
+        recordings = RECORDING_FIELDS if settings.wants_recordings() else ()
         self._fields = CORE_FIELDS + OPTIONAL_FIELDS + recordings
         self._session = requests.Session()
         self._session.headers["Auth-key"] = key
@@ -284,24 +281,6 @@ class Api:
         for pattern, mask in _MASKS:
             text = re.sub(pattern, mask, text)
         return text
-
-
-def row_cap() -> int:
-    """How many calls an answer may hold: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
-    value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
-    if not re.fullmatch(r"[1-9]\d{0,8}", value):
-        raise ConfigurationError(f"RINGOSTAT_ROW_CAP is {value!r}: a number above 0 is wanted")
-    return int(value)
-
-
-def _base_url() -> str:
-    """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine."""
-    url = os.environ.get("RINGOSTAT_API_URL", DEFAULT_URL).rstrip("/")
-    parts = urlsplit(url)
-    is_loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if not parts.hostname or not (parts.scheme == "https" or is_loopback):
-        raise ConfigurationError(f"RINGOSTAT_API_URL is {url!r}: an https:// address is wanted")
-    return url
 
 
 def _reason(error: BaseException) -> str:

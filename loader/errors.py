@@ -1,18 +1,17 @@
 """The two ways in which a command fails, and their exit codes."""
 
-import click
+
+class Failure(Exception):
+    """What is told in one line. The text reaches logs and the load log: it never holds a secret."""
+
+    exit_code = 1
 
 
-class ConfigurationError(click.ClickException):
+class ConfigurationError(Failure):
     """Usage, settings or seeds are wrong: nothing was touched, exit 2."""
 
     exit_code = 2
 
 
-class LoadError(click.ClickException):
-    """Something failed at work, for one project or for all: exit 1.
-
-    The text reaches the log and the load log's `error` column, so it never holds a secret.
-    """
-
-    exit_code = 1
+class LoadError(Failure):
+    """Something failed at work, for one project or for all: exit 1."""

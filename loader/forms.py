@@ -18,9 +18,9 @@ import psycopg
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
-from loader import landing, seeds
+from loader import csv_file, raw
+from loader.clock import read_moment
 from loader.errors import ConfigurationError
-from loader.moments import read_moment
 from loader.projects import Project
 from loader.rows import storable
 
@@ -71,16 +71,16 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
             read += 1
         except BadLine as reason:
             bad.append((number, str(reason)))
-    landing.create_tables(conn)
+    raw.create_tables(conn)
     # The lock of a load: dbt reads on from the latest `loaded_at` of calls and forms together, so
     # whatever commits later must have a later one.
-    with landing.lock(conn, project), conn.transaction():
+    with raw.lock(conn, project), conn.transaction():
         inserted, updated = _land(conn, project, list(forms.values()))
     return Imported(read, inserted, updated, bad)
 
 
 def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
-    load_id, now = landing.next_load(conn, project)
+    load_id, now = raw.next_load(conn, project)
     return conn.execute(
         """
         with forms_read as (
@@ -173,9 +173,9 @@ def _json_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
 
 
 def _csv_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
-    seed = seeds.parse(file, header=None)
+    seed = csv_file.parse(file, header=None)
     if not seed.columns:
-        seeds.refuse(seed.faults)
+        csv_file.refuse(seed.faults)
     _check_columns(file, seed.columns)
     for fault in seed.faults:
         yield fault.place.line, BadLine(fault.what)

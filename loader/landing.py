@@ -1,4 +1,4 @@
-"""Postgres: the raw tables, and one window in one transaction.
+"""One window in one transaction.
 
 Postgres parses the calls itself, and only those that are not known to be as they were: reading a
 period again costs half of reading it first.
@@ -6,17 +6,16 @@ period again costs half of reading it first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import psycopg
 from psycopg import errors
 
-from loader.errors import ConfigurationError, LoadError
+from loader import raw
+from loader.errors import LoadError
 from loader.projects import Project
 from loader.rows import Row, storable
 from loader.windows import Window
@@ -28,66 +27,6 @@ _OUTER = timedelta(hours=26)
 # Between the rows of an answer on their way to Postgres: the one separator that no JSON holds as it
 # is, in no text and beside none (RFC 7464).
 _SEPARATOR = b"\x1e"
-
-_HAS_DIGEST = """
-    select true from pg_attribute
-    where attrelid = 'ringostat_raw.calls'::regclass and attname = 'digest'
-"""
-_TABLES = (Path(__file__).parent / "landing.sql").read_text(encoding="utf-8")
-
-
-def create_tables(conn: psycopg.Connection) -> None:
-    """Creates the schema `ringostat_raw` where it is missing; an existing one stays as it is.
-
-    Raises ConfigurationError if the role may not do so or the database is read-only.
-    """
-    try:
-        with conn.transaction():
-            # Two first loads at once: one creates, the other waits and finds all of it.
-            conn.execute("select pg_advisory_xact_lock(hashtextextended('ringostat_raw', 0))")
-            # The view that the file creates last: if it exists, all the rest does.
-            if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
-                conn.execute(_TABLES)
-            elif not conn.execute(_HAS_DIGEST).fetchone():
-                # Tables of before 0.1.0. The calls in there are compared by their payload.
-                conn.execute("alter table ringostat_raw.calls add column digest bigint")
-    except errors.InsufficientPrivilege as error:
-        raise ConfigurationError(
-            f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
-            f"to create schemas: grant create on database {conn.info.dbname} to {conn.info.user}"
-        ) from None
-    except errors.ReadOnlySqlTransaction as error:
-        raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
-
-
-@contextmanager
-def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
-    """Holds the project against other loads, on this machine or another.
-
-    Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
-    """
-    key = f"ringostat load {project.project_id}"
-    taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
-    if not taken.fetchone()[0]:
-        raise LoadError(f"another load of project {project.project_id} is running")
-    try:
-        yield
-    finally:
-        with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
-            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
-
-
-def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
-    """Up to where `project` is loaded without a gap from the moment `first` on; None if not."""
-    row = conn.execute(
-        """
-        select loaded_until
-        from ringostat_raw.loaded_ranges
-        where project_id = %s and loaded_from <= %s and loaded_until > %s
-        """,
-        [project.project_id, first, first],
-    ).fetchone()
-    return row[0] if row else None
 
 
 @dataclass
@@ -156,45 +95,6 @@ def land(
         if previous is not None:
             previous.result()
         return _merge(conn, run, window, len(rows), asked_at)
-
-
-def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime]:
-    """The id and the `loaded_at` of what is landed next, while the project's `lock` is held.
-
-    The time is later than that of all calls and forms landed before, even if the machine's clock
-    was set back: dbt reads on from the latest `loaded_at` that it has seen.
-    """
-    return conn.execute(
-        """
-        select
-            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
-            greatest(clock_timestamp(), max(landed_at) + interval '1 microsecond')
-        from (
-            select max(finished_at) as landed_at
-            from ringostat_raw.loads
-            where project_id = %(project_id)s
-            union all
-            select max(loaded_at)
-            from ringostat_raw.forms
-            where project_id = %(project_id)s
-        ) as landed
-        """,
-        {"project_id": project.project_id},
-    ).fetchone()
-
-
-def record_failure(
-    conn: psycopg.Connection, project: Project, window: Window, asked_at: datetime, error: str
-) -> None:
-    """Writes a `failed` row into the load log: nothing of `window` was landed."""
-    conn.execute(
-        """
-        insert into ringostat_raw.loads
-            (project_id, window_from, window_to, status, started_at, finished_at, error)
-        values (%s, %s, %s, 'failed', %s, clock_timestamp(), %s)
-        """,
-        [project.project_id, window.begins, window.ends, asked_at, error],
-    )
 
 
 def _parse(conn: psycopg.Connection, project: Project, window: Window, rows: Sequence[Row]) -> None:
@@ -343,7 +243,7 @@ def _merge(
     conn: psycopg.Connection, run: Run, window: Window, fetched: int, asked_at: datetime
 ) -> Landed:
     """Brings `calls` up to the table `answer` and writes the load log."""
-    load_id, now = next_load(conn, run.project)
+    load_id, now = raw.next_load(conn, run.project)
     values = {
         "project_id": run.project.project_id,
         "load_id": load_id,

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 
 import psycopg
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from loader import database, landing
+from loader import database, landing, raw, settings
 from loader.api import Api, RefusedWindow
+from loader.clock import instant, shown_once, wall_clock
 from loader.errors import ConfigurationError, LoadError
 from loader.landing import Landed, Run
-from loader.projects import Project, auth_key
+from loader.projects import Project
 from loader.rows import Row
-from loader.windows import Cursor, Window, instant, shown_once, wall_clock
+from loader.windows import Cursor, Window
 
 log = logging.getLogger(__name__)
 
@@ -54,25 +53,36 @@ class Loaded:
     error: str | None = None
 
 
+Show = Callable[[Window, Window, Landed], None]
+
+
+def _show_nothing(project: Project) -> Show:
+    return lambda period, window, landed: None
+
+
 def load_projects(
-    projects: Sequence[Project], asked: Asked = Asked(), jobs: int = DEFAULT_JOBS
+    projects: Sequence[Project],
+    asked: Asked = Asked(),
+    jobs: int = DEFAULT_JOBS,
+    bar: Callable[[Project], Show] = _show_nothing,
 ) -> list[Loaded]:
     """Loads `projects`, `jobs` of them side by side, into the warehouse.
 
-    One project's failure is its own: it is logged, written to the load log and returned. Shows a
-    progress bar on a terminal. Raises ConfigurationError, with nothing touched, for a missing key,
-    for settings that cannot work, and for a Postgres that cannot be reached or written.
+    One project's failure is its own: it is logged, written to the load log and returned.
+    `bar(project)` is called after each window with the period, the window and the sum so far.
+    Raises ConfigurationError, with nothing touched, for a missing key, for settings that cannot
+    work, and for a Postgres that cannot be reached or written.
     """
-    apis = [Api(auth_key(project.key_variable), project.key_variable) for project in projects]
+    apis = [
+        Api(settings.auth_key(project.key_variable), project.key_variable) for project in projects
+    ]
     warehouse = database.environment()
     with database.connect(warehouse) as conn:
-        landing.create_tables(conn)
+        raw.create_tables(conn)
     stop = threading.Event()
-    with _progress() as progress, ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         futures = [
-            pool.submit(
-                _load_project, project, api, asked, warehouse, _bar(progress, project), stop
-            )
+            pool.submit(_load_project, project, api, asked, warehouse, bar(project), stop)
             for project, api in zip(projects, apis, strict=True)
         ]
         try:
@@ -96,7 +106,7 @@ def _load_project(
     api: Api,
     asked: Asked,
     warehouse: Mapping[str, str],
-    show: Callable[[Window, Window, Landed], None],
+    show: Show,
     stop: threading.Event,
 ) -> Loaded:
     """Loads one project. Whatever is wrong with it ends up in `error`."""
@@ -106,7 +116,7 @@ def _load_project(
             database.connect(warehouse) as conn,
             database.connect(warehouse) as one,
             database.connect(warehouse) as other,
-            landing.lock(conn, project),
+            raw.lock(conn, project),
         ):
             period = _period(conn, project, asked)
             if period is None:
@@ -133,7 +143,7 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
     start = asked.since
     if start is None:
         first = datetime.combine(project.load_from, time())
-        until = landing.loaded_until(conn, project, instant(first, zone))
+        until = raw.loaded_until(conn, project, instant(first, zone))
         lookback = timedelta(days=asked.lookback_days)
         start = first if until is None else max(first, wall_clock(until, zone) - lookback)
     return Window(shown_once(start, zone), end, zone) if start < end else None
@@ -188,7 +198,7 @@ def _finish(conn: psycopg.Connection, project: Project, step: _Step) -> Landed:
     except _FAILURES as error:
         # If Postgres itself is what failed, the first error is the one to tell.
         with suppress(psycopg.Error):
-            landing.record_failure(conn, project, step.window, step.asked_at, describe(error))
+            raw.record_failure(conn, project, step.window, step.asked_at, describe(error))
         raise
     log.debug("%s: %s: %s", project, step.window, landed)
     return landed
@@ -201,30 +211,3 @@ def describe(error: Exception) -> str:
         text = error.diag.message_primary or str(error)
         return f"Postgres: {' '.join(text.split())}"
     return str(error)
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[calls]:,} calls"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-
-
-def _bar(progress: Progress, project: Project) -> Callable[[Window, Window, Landed], None]:
-    """A bar of `progress` for one project: call it with the period, the window, the sum so far."""
-    task = progress.add_task(project.project_name, total=None, calls=0)
-
-    def show(period: Window, window: Window, landed: Landed) -> None:
-        progress.update(
-            task,
-            total=(period.end - period.start).total_seconds(),
-            completed=(window.end - period.start).total_seconds(),
-            calls=landed.fetched,
-        )
-
-    return show

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from loader import seeds
+from loader import csv_file, settings
+from loader.csv_file import Fault
 from loader.errors import ConfigurationError
-from loader.seeds import Fault
 
 COLUMNS = (
     "project_id",
@@ -46,8 +45,8 @@ class Project:
         return f"project {self.project_id} ({self.project_name})"
 
 
-def parse_seed() -> seeds.Seed:
-    return seeds.parse(seeds.folder() / "projects.csv", COLUMNS)
+def parse_seed() -> csv_file.Seed:
+    return csv_file.parse(settings.seeds_folder() / "projects.csv", COLUMNS)
 
 
 def read_projects() -> list[Project]:
@@ -56,13 +55,13 @@ def read_projects() -> list[Project]:
     Raises ConfigurationError with every fault of the file.
     """
     seed = parse_seed()
-    seeds.refuse([*seed.faults, *find_faults(seed.rows)])
+    csv_file.refuse([*seed.faults, *find_faults(seed.rows)])
     return [_project(row) for row in seed.rows]
 
 
-def find_faults(rows: Sequence[seeds.Row]) -> Iterator[Fault]:
+def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault]:
     """What is wrong with the cells of `projects.csv`."""
-    first_rows: dict[str, seeds.Row] = {}
+    first_rows: dict[str, csv_file.Row] = {}
     for row in rows:
         for column, is_right, wanted in _CELLS:
             if not is_right(row[column]):
@@ -99,23 +98,10 @@ def choose(projects: Sequence[Project], ids: Collection[int]) -> list[Project]:
     ]
     if not chosen:
         raise ConfigurationError(
-            f"{seeds.folder() / 'projects.csv'} lists no active project: "
+            f"{settings.seeds_folder() / 'projects.csv'} lists no active project: "
             "add yours with `ringostat connect`, or by hand"
         )
     return chosen
-
-
-def auth_key(variable: str) -> str:
-    """The Auth-key in the environment variable `variable`.
-
-    Raises ConfigurationError, which names the variable and never shows the value.
-    """
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise ConfigurationError(f"{variable} is not set: put the project's Auth-key into it")
-    if not re.fullmatch(r"[!-~]+", key):
-        raise ConfigurationError(f"{variable} holds spaces or letters that no Auth-key has")
-    return key
 
 
 def read_zone(name: str) -> ZoneInfo | None:
@@ -150,12 +136,12 @@ _CELLS: tuple[tuple[str, Callable[[str], object], str], ...] = (
         lambda cell: cell in ("", *KPI_MODES),
         f"one of {', '.join(KPI_MODES)} is wanted, or nothing",
     ),
-    ("load_from", seeds.read_day, "a day is wanted, such as 2024-01-31"),
+    ("load_from", csv_file.read_day, "a day is wanted, such as 2024-01-31"),
     ("is_active", lambda cell: cell.lower() in ("true", "false"), "true or false is wanted"),
 )
 
 
-def _project(row: seeds.Row) -> Project:
+def _project(row: csv_file.Row) -> Project:
     return Project(
         project_id=int(row["project_id"]),
         project_name=row["project_name"],

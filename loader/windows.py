@@ -8,10 +8,11 @@ Pure functions, no I/O.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from loader.clock import instant, readings, wall_clock
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -21,46 +22,6 @@ DAY = timedelta(days=1)
 _FILL = 0.75
 # How much longer than its predecessor a window may be: a quiet account needs few requests.
 _GROWTH = 8
-
-
-def instant(wall: datetime, zone: ZoneInfo, fold: int = 0) -> datetime:
-    """The UTC moment at which the zone's clock shows `wall` (naive), for the `fold`-th time.
-
-    A time that the clock skipped stands for the moment of the change, so that the function
-    never runs backwards: windows that touch on the wall touch in UTC.
-    """
-    first, second = _readings(wall, zone)
-    if second < first:
-        new_offset = first.astimezone(zone).utcoffset()
-        seconds = range(int(second.timestamp()), int(first.timestamp()) + 1)
-        change = bisect_left(
-            seconds,
-            True,
-            key=lambda second: datetime.fromtimestamp(second, zone).utcoffset() == new_offset,
-        )
-        return datetime.fromtimestamp(seconds[change], timezone.utc)
-    return second if fold else first
-
-
-def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
-    """What the zone's clock shows at `moment` (aware), as a naive datetime."""
-    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
-
-
-def shown_once(wall: datetime, zone: ZoneInfo) -> datetime:
-    """`wall` (naive), or if the zone's clock shows it twice, an earlier time that it shows once.
-
-    A period that begins with such a time is read from its first showing on, whichever of the two
-    the API takes it for.
-    """
-    return wall - (instant(wall, zone, fold=1) - instant(wall, zone))
-
-
-def _readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Both moments that `wall` may be read as; they differ around a clock change only."""
-    first = wall.replace(tzinfo=zone, fold=0).astimezone(timezone.utc)
-    second = wall.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
-    return first, second
 
 
 @dataclass(frozen=True)
@@ -102,11 +63,11 @@ class Window:
 
         A call outside, a second's grace included, means a wrong zone.
         """
-        return min(_readings(self.asked_from, self.zone)) - SECOND
+        return min(readings(self.asked_from, self.zone)) - SECOND
 
     @property
     def latest(self) -> datetime:
-        return max(_readings(self.asked_to, self.zone)) + SECOND
+        return max(readings(self.asked_to, self.zone)) + SECOND
 
     @property
     def certain_from(self) -> datetime:

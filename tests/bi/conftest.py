@@ -10,7 +10,7 @@ import pytest
 from selenium import webdriver
 
 from loader import ROOT, database
-from loader.demo import DATABASE, demo
+from loader.commands.demo import DATABASE, demo
 
 # Superset is installed by `make bi` and `make test-bi`; whoever wants neither tests without it.
 collect_ignore = [] if (ROOT / ".venv-bi/installed").exists() else ["test_superset.py"]

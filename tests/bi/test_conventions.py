@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loader import ROOT
-from loader.dbt import dbt
+from loader.commands.dbt import dbt
 
 PROGRAMS = Path(sys.executable).parent
 

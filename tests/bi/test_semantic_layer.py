@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loader import ROOT, database
-from loader.dbt import dbt
+from loader.commands.dbt import dbt
 
 METRICS = (
     "conversions",

@@ -1,23 +1,19 @@
-"""What the loader's tests share: projects.csv, an API, and the command."""
+"""The fixtures of the loader's tests: projects.csv, an API, and one project ready to load."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
-from hostile import Fault, Hostile
 
-from loader.cli import main
 from loader.sandbox import Sandbox, SandboxProject
 
-HEADER = "project_id,project_name,auth_key_env,time_zone,kpi_mode,load_from,is_active\n"
-KEY = "Key-Of-The-Tests-4f1c"
+from .hostile import Fault, Hostile
+from .support import HEADER, KEY, Setting
 
 
 @pytest.fixture
@@ -47,34 +43,6 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hostile]]:
         yield start
 
 
-@dataclass
-class Setting:
-    """One project, 11111 in Europe/Kyiv, with its API and its warehouse, ready to load."""
-
-    project: SandboxProject
-    sandbox: Sandbox
-    api: Hostile
-    conn: psycopg.Connection
-
-    def load(self, *arguments: str) -> Result:
-        """`ringostat load`, of 2024 if no bound is given."""
-        if "--since" not in arguments and "--until" not in arguments:
-            arguments += ("--since", "2024-01-01", "--until", "2025-01-01")
-        return ringostat("load", *arguments)
-
-    def raw(self, columns: str = "call_id, payload") -> list[tuple]:
-        """The calls that are landed and not removed, in an order that is always the same."""
-        rows = self.conn.execute(
-            f"select {columns} from ringostat_raw.calls where removed_at is null"
-        ).fetchall()
-        return sorted(rows, key=str)
-
-    def loads(self, columns: str) -> list[tuple]:
-        return self.conn.execute(
-            f"select {columns} from ringostat_raw.loads order by load_id"
-        ).fetchall()
-
-
 @pytest.fixture
 def setting(
     seeds: Callable[..., Path],
@@ -98,11 +66,3 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = types.SimpleNamespace(sleep=slept.append, time=time.time)
     monkeypatch.setattr("urllib3.util.retry.time", clock)
     return slept
-
-
-def ringostat(*arguments: str, typed: str = "") -> Result:
-    """The command, in this process, `typed` being its stdin. A traceback fails the test."""
-    result = CliRunner().invoke(main, arguments, input=typed)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from calls import calls_every
-from conftest import KEY, Setting
-from hostile import always, once, response
 
 from loader.api import CORE_FIELDS, OPTIONAL_FIELDS, RECORDING_FIELDS
 from loader.sandbox.server import FIELDS
+
+from .calls import calls_every
+from .hostile import always, once, response
+from .support import KEY, Setting
 
 PERIOD = ("--since", "2024-05-01", "--until", "2024-05-02")
 

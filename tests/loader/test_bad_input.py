@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import Result
-from conftest import HEADER, KEY, Setting, ringostat
+
+from .support import HEADER, KEY, Setting, ringostat
 
 ROW = "11111,Clinic,,Europe/Kyiv,,2024-01-01,true"
 

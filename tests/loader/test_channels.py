@@ -10,15 +10,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from calls import call
-from conftest import HEADER, Setting, ringostat
 
-from loader import ROOT, channels
-from loader.dbt import dbt
+from loader import ROOT, csv_file
+from loader.commands import check, seeds
+from loader.commands.dbt import dbt
 from loader.sandbox import SEEDS
 
-CHANNELS = ",".join(channels.CHANNEL_COLUMNS) + "\n"
-TAGS = ",".join(channels.TAG_COLUMNS) + "\n"
+from .calls import call
+from .support import HEADER, Setting, ringostat
+
+CHANNELS = ",".join(seeds.CHANNEL_COLUMNS) + "\n"
+TAGS = ",".join(seeds.TAG_COLUMNS) + "\n"
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_a_missing_file(folder: Path) -> None:
 
 
 def test_columns_in_another_order_and_a_byte_order_mark_are_no_fault(folder: Path) -> None:
-    header = ",".join(reversed(channels.TAG_COLUMNS))
+    header = ",".join(reversed(seeds.TAG_COLUMNS))
     Path("kpi_tags.csv").write_text(f"\ufeff{header}\nLabel,5,category_mark,11111\n")
     assert ringostat("channels", "check").exit_code == 0
 
@@ -187,19 +189,19 @@ def test_annotations_for_github(folder: Path) -> None:
 
 
 def test_github_needs_some_letters_escaped() -> None:
-    place = channels.seeds.Place(Path("a,b:c%.csv"), 1)
+    place = csv_file.Place(Path("a,b:c%.csv"), 1)
     assert (
-        channels.annotation(channels.Fault(place, "100%\r\n::"))
+        check.annotation(csv_file.Fault(place, "100%\r\n::"))
         == "::error file=a%2Cb%3Ac%25.csv,line=1,col=1::100%25%0D%0A::"
     )
 
 
 def test_the_parameters_are_those_of_the_macros() -> None:
     def names(macro: str, pattern: str) -> tuple[str, ...]:
-        return tuple(re.findall(pattern, (ROOT / f"macros/{macro}.sql").read_text()))
+        return tuple(re.findall(pattern, (ROOT / f"macros/rules/{macro}.sql").read_text()))
 
-    assert names("static_channel_parameters", r"'(\w+)'") == channels.CHANNEL_PARAMETERS
-    assert names("kpi_tag_parameters", r"'(\w+)':") == channels.TAG_PARAMETERS
+    assert names("static_channel_parameters", r"'(\w+)'") == seeds.CHANNEL_PARAMETERS
+    assert names("kpi_tag_parameters", r"'(\w+)':") == seeds.TAG_PARAMETERS
 
 
 # ---------------------------------------------------------------------------------------- suggest

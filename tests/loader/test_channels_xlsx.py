@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from conftest import ringostat
 from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
-from loader import channels_xlsx
-from loader.channels import CHANNEL_COLUMNS, CHANNEL_PARAMETERS, Suggestion
+from loader.commands import xlsx
+from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS
+from loader.commands.suggest import Suggestion
+
+from .support import ringostat
 
 HEADER = ",".join(CHANNEL_COLUMNS) + "\n"
 ROWS = '''\
@@ -48,7 +50,7 @@ def edit(change: Callable[[Worksheet, Workbook], object]) -> None:
     """Exports, and changes the sheet of channels as a user would."""
     assert ringostat("channels", "export", "channels.xlsx").exit_code == 0
     workbook = load_workbook("channels.xlsx")
-    change(workbook[channels_xlsx.CHANNELS_SHEET], workbook)
+    change(workbook[xlsx.CHANNELS_SHEET], workbook)
     workbook.save("channels.xlsx")
 
 
@@ -147,7 +149,7 @@ def pool(name: str, meant: str | None = None) -> Suggestion:
 
 def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
     pools = [pool("OLX "), pool("=Bazaar"), pool("2гис", "2ГИС")]
-    channels_xlsx.export(Path("channels.xlsx"), ["11111", "22222"], pools)
+    xlsx.export(Path("channels.xlsx"), ["11111", "22222"], pools)
     assert import_it().stdout == "0 added, 0 changed, 0 removed\n"
 
     workbook = load_workbook("channels.xlsx")
@@ -163,7 +165,7 @@ def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
 
 
 def test_a_pool_with_some_of_its_labels_is_refused() -> None:
-    channels_xlsx.export(Path("channels.xlsx"), ["11111"], [pool("OLX")])
+    xlsx.export(Path("channels.xlsx"), ["11111"], [pool("OLX")])
     workbook = load_workbook("channels.xlsx")
     workbook["unmapped_pools"]["D2"] = "olx"
     workbook.save("channels.xlsx")
@@ -208,7 +210,7 @@ def test_without_a_terminal_it_does_not_ask() -> None:
 
 def test_an_answer_is_asked_for_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     edit(lambda sheet, workbook: sheet.delete_rows(5))
-    monkeypatch.setattr("loader.cli._need_terminal", lambda flag: None)
+    monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
     assert ringostat("channels", "import", "channels.xlsx", typed="n\n").exit_code == 1
     assert read() == HEADER + ROWS
     assert ringostat("channels", "import", "channels.xlsx", typed="y\n").exit_code == 0

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from calls import KYIV, call, calls_every
 from click.testing import Result
-from conftest import HEADER, KEY, ringostat
 
 from loader.sandbox import Sandbox, SandboxProject
+
+from .calls import KYIV, call, calls_every
+from .support import HEADER, KEY, ringostat
 
 LISTED = "22222,Salon,SALON_KEY,Asia/Almaty,,2024-01-01,true"
 NOW = datetime.now(KYIV).replace(microsecond=0)

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from calls import calls_every
-from conftest import KEY, Setting
-from hostile import Hostile
 
 from loader import ROOT, database
 from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
+
+from .calls import calls_every
+from .hostile import Hostile
+from .support import KEY, Setting
 
 ISO = "%Y-%m-%dT%H:%M:%S%z"
 SINCE, UNTIL = datetime(2024, 1, 1), datetime(2024, 3, 1)

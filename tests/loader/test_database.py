@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ringostat
 
 from loader import ROOT, database
+
+from .support import ringostat
 
 
 @pytest.fixture

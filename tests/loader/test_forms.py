@@ -10,11 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import Result
-from conftest import Setting, ringostat
 from openpyxl import Workbook
 
-from loader import database, landing
+from loader import database, raw
 from loader.projects import read_projects
+
+from .support import Setting, ringostat
 
 FORM = {"form_id": "f1", "submitted_at": "2024-03-01 12:00:00", "phone": "+380 44 111-22-33"}
 AT = datetime(2024, 3, 1, 10, tzinfo=timezone.utc)
@@ -199,7 +200,7 @@ def test_projects_that_have_no_forms() -> None:
 
 
 def test_it_waits_for_no_load(conn: psycopg.Connection, warehouse: dict[str, str]) -> None:
-    with database.connect(warehouse) as other, landing.lock(other, read_projects()[0]):
+    with database.connect(warehouse) as other, raw.lock(other, read_projects()[0]):
         result = import_it(lines(FORM))
     assert result.exit_code == 1
     assert "another load of project 11111 is running" in result.stderr

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from calls import call
-from conftest import HEADER, Setting, ringostat
 
-from loader import channels, database, landing
+from loader import database
+from loader import raw as raw_tables
+from loader.commands import seeds as csvs
 from loader.projects import read_projects
+
+from .calls import call
+from .support import HEADER, Setting, ringostat
 
 CLINIC = '11111,"Clinic, Kyiv",,Europe/Kyiv,,2024-01-01,"true"'
 SALON = "22222,Salon,SALON_KEY,Asia/Almaty,,2024-01-01,true"
@@ -24,8 +27,8 @@ def folder(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = seeds(CLINIC, SALON).parent
     monkeypatch.chdir(folder)
     for name, columns, row in (
-        ("static_channels", channels.CHANNEL_COLUMNS, "dst,1,s,t,c,,"),
-        ("kpi_tags", channels.TAG_COLUMNS, "tag,1,x"),
+        ("static_channels", csvs.CHANNEL_COLUMNS, "dst,1,s,t,c,,"),
+        ("kpi_tags", csvs.TAG_COLUMNS, "tag,1,x"),
     ):
         text = f"{','.join(columns)}\n11111,{row}\n22222,{row}\n"
         Path(f"{name}.csv").write_text(text)
@@ -39,7 +42,7 @@ def texts() -> dict[str, str]:
 @pytest.fixture
 def raw(conn: psycopg.Connection) -> psycopg.Connection:
     """Two calls, a form and a load of each project."""
-    landing.create_tables(conn)
+    raw_tables.create_tables(conn)
     for project_id in (11111, 22222):
         conn.execute(
             f"""
@@ -129,7 +132,7 @@ def test_without_a_terminal_it_does_not_ask(raw: psycopg.Connection) -> None:
 def test_the_number_is_to_be_typed(
     raw: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loader.cli._need_terminal", lambda flag: None)
+    monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
     assert ringostat("project", "delete", "11111", typed="22222\n").exit_code == 1
     assert ringostat("project", "delete", "11111", typed="y\n").exit_code == 1
     assert counts(raw, 11111) == [2, 1, 1]
@@ -141,7 +144,7 @@ def test_a_project_that_is_being_loaded_stays(
     raw: psycopg.Connection, warehouse: dict[str, str]
 ) -> None:
     before = texts()
-    with database.connect(warehouse) as other, landing.lock(other, read_projects()[0]):
+    with database.connect(warehouse) as other, raw_tables.lock(other, read_projects()[0]):
         result = ringostat("project", "delete", "11111", "--yes")
     assert result.exit_code == 1
     assert "another load of project 11111 is running" in result.stderr

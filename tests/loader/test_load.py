@@ -9,13 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from calls import KYIV, call, calls_every
-from conftest import KEY, Setting, ringostat
-from hostile import Hostile, once, response
 
-from loader import database, landing
+from loader import database, raw
 from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
+
+from .calls import KYIV, call, calls_every
+from .hostile import Hostile, once, response
+from .support import KEY, Setting, ringostat
 
 HOUR = timedelta(hours=1)
 
@@ -543,7 +544,7 @@ def test_two_loaders_of_one_project(setting: Setting) -> None:
     (project,) = read_projects()
     with (
         database.connect(database.environment()) as other,
-        landing.lock(other, project),
+        raw.lock(other, project),
     ):
         before = setting.loads("*")
         result = setting.load()

@@ -7,13 +7,14 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from calls import call, calls_every
-from conftest import Setting
-from hostile import always, once, response
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.rows import split, storable
+
+from .calls import call, calls_every
+from .hostile import always, once, response
+from .support import Setting
 
 PERIOD = ("--since", "2024-05-01", "--until", "2024-05-02")
 NOON = datetime(2024, 5, 1, 12)

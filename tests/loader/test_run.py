@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Setting, ringostat
-from hostile import always, response
+
+from .hostile import always, response
+from .support import Setting, ringostat
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         calls.append(arguments)
         return 0
 
-    monkeypatch.setattr("loader.cli.dbt", dbt)
+    monkeypatch.setattr("loader.commands.cli.dbt", dbt)
     return calls
 
 
@@ -35,7 +36,7 @@ def test_run_builds_what_has_landed_if_a_project_failed(setting: Setting, built:
 
 
 def test_a_failed_build_is_a_failed_run(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loader.cli.dbt", lambda *arguments: 1)
+    monkeypatch.setattr("loader.commands.cli.dbt", lambda *arguments: 1)
     assert ringostat("run", "--until", "2024-02-01").exit_code == 1
 
 

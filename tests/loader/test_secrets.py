@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from calls import calls_every
-from conftest import KEY, Setting
-from hostile import Fault, always, once, response
 
 from loader import ROOT
+
+from .calls import calls_every
+from .hostile import Fault, always, once, response
+from .support import KEY, Setting
 
 RECORDING = "https://app.example/recordings/secret-recording.ogg?token=secret-token"
 
@@ -48,9 +49,9 @@ def test_a_failing_verbose_run_tells_no_secret(setting: Setting, fault: Fault) -
     # In a process of its own: what its libraries print is seen too, and the pauses are real,
     # so one attempt must do.
     code = (
-        "import loader.api, loader.cli, sys;"
+        "import loader.api, loader.commands.cli, sys;"
         "loader.api._RETRY = loader.api._RETRY.new(total=0);"
-        "loader.cli.main(sys.argv[1:])"
+        "loader.commands.cli.main(sys.argv[1:])"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code, "-v", "load", "--until", "2024-01-02"],

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from calls import calls_every
-from conftest import Setting
-from hostile import response, shuffled
 
 from loader import ROOT
+
+from .calls import calls_every
+from .hostile import response, shuffled
+from .support import Setting
 
 FAULTS = [
     b"",
@@ -43,7 +44,8 @@ def test_300_000_calls_through_faults(setting: Setting, monkeypatch: pytest.Monk
             # The pauses between attempts are left out; nothing else is.
             "import urllib3.util.retry as r, types, time;"
             "r.time = types.SimpleNamespace(sleep=lambda s: None, time=time.time);"
-            "from loader.cli import main; main(['load', '--until', '2024-12-13 21:20:00'])",
+            "from loader.commands.cli import main;"
+            "main(['load', '--until', '2024-12-13 21:20:00'])",
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,

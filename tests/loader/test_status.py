@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calls import call
-from conftest import Setting, ringostat
-from hostile import always, response
 
-from loader.status import Status
+from loader.commands.status import Status
+
+from .calls import call
+from .hostile import always, response
+from .support import Setting, ringostat
 
 
 def one_status(*arguments: str) -> dict:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loader.windows import DAY, HOUR, SECOND, Cursor, Window, instant, shown_once, wall_clock
+from loader.clock import instant, shown_once, wall_clock
+from loader.windows import DAY, HOUR, SECOND, Cursor, Window
 
 KYIV = ZoneInfo("Europe/Kyiv")
 ZONES = [

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
-from oracle import CHANNEL_PARAMETERS, SeedRow, call_id, moment, text
+from .oracle import CHANNEL_PARAMETERS, SeedRow, call_id, moment, text
 
 Row = dict[str, object]
 

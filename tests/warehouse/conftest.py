@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loader.dbt import dbt
+from loader.commands.dbt import dbt
 
 
 @pytest.fixture(scope="session")

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import accounts
-import oracle
 import psycopg
 import pytest
-from accounts import Account, edit, random_account
-from oracle import Settings
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loader.load import Asked, load_projects
 from loader.projects import choose, read_projects
 from loader.sandbox import Sandbox, SandboxProject
+
+from . import accounts, oracle
+from .accounts import Account, edit, random_account
+from .oracle import Settings
 
 FIRST_DAY = datetime(2025, 1, 1)
 END = datetime(2026, 7, 3)

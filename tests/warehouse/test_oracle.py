@@ -15,8 +15,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from accounts import UNLISTED_PROJECT, Account, edit, random_account
-from oracle import (
+
+from .accounts import UNLISTED_PROJECT, Account, edit, random_account
+from .oracle import (
     CHANNEL_PARAMETERS,
     Settings,
     call_id,

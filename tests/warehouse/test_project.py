@@ -15,9 +15,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from loader import ROOT, database, landing
+from loader import ROOT, database
+from loader import raw as raw_tables
+from loader.commands.status import read_status
 from loader.projects import read_projects
-from loader.status import read_status
 
 Build = Callable[..., None]
 
@@ -45,7 +46,7 @@ def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def raw(conn: psycopg.Connection, seeds: Path) -> psycopg.Connection:
     """A warehouse with the raw tables and one call in them."""
-    landing.create_tables(conn)
+    raw_tables.create_tables(conn)
     _land(conn, "a", caller="380001", pool_name="Billboard")
     return conn
 
@@ -67,7 +68,7 @@ def test_sql_is_in_style(dbt_folder: Path, raw: psycopg.Connection, build: Build
 def test_an_empty_warehouse_and_empty_seeds_build(
     conn: psycopg.Connection, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    landing.create_tables(conn)
+    raw_tables.create_tables(conn)
     monkeypatch.setenv("RINGOSTAT_SEEDS", "seeds")  # as shipped: headers only
     build("--with-tests")
     assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
@@ -105,7 +106,7 @@ def test_a_fault_in_the_seeds_stops_the_build_and_names_the_row(
     for file, rows in FAULTS.items():
         with (seeds / f"{file}.csv").open("a") as seed:
             seed.writelines(f"{row}\n" for row in rows)
-    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/seeds")
+    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/dbt/seeds")
     assert built.returncode == 1, built.stdout
     for file, rows in FAULTS.items():
         for row, message in rows.items():
@@ -131,7 +132,7 @@ def test_a_space_at_a_values_end_is_a_warning(
     seeds: Path, dbt_folder: Path, conn: psycopg.Connection
 ) -> None:
     (seeds / "static_channels.csv").write_text(CHANNELS + '1,pool_name,"A ",s,t,c,,\n')
-    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/seeds")
+    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/dbt/seeds")
     assert built.returncode == 0, built.stdout
     assert "parameter_value begins or ends with a space" in built.stdout
 

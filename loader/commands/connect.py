@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from loader import projects
+from loader import projects, settings
 from loader.api import Api, RefusedWindow
+from loader.clock import read_moment, wall_clock
 from loader.errors import ConfigurationError, LoadError
-from loader.moments import read_moment
 from loader.projects import DEFAULT_KEY_VARIABLE, Project
 from loader.rows import storable
-from loader.windows import DAY, SECOND, Window, wall_clock
+from loader.windows import DAY, SECOND, Window
 
 _YEAR = timedelta(days=365)
 # So many calls show what pools there are; an account that has fewer in a day is read further back.
@@ -94,7 +94,7 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
     `project_id` is needed for an account whose calls do not tell it. Raises ConfigurationError if
     there is none, if it is another one than theirs, and if the API does not answer.
     """
-    api = Api(projects.auth_key(key_variable), key_variable)
+    api = Api(settings.auth_key(key_variable), key_variable)
     try:
         calls, days = _latest_calls(api, zone)
     except LoadError as error:

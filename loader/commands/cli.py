@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 import psycopg
-from rich.console import Console
 
-from loader import channels, channels_xlsx, database, forms, impact, lifecycle, seeds
-from loader.dbt import dbt
-from loader.errors import ConfigurationError, LoadError
+from loader import csv_file, database, forms, settings
+from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
+from loader.commands.dbt import dbt
+from loader.commands.status import as_table, read_status
+from loader.errors import ConfigurationError, Failure
 from loader.load import DEFAULT_JOBS, DEFAULT_LOOKBACK_DAYS, Asked, describe, load_projects
 from loader.projects import (
     DEFAULT_KEY_VARIABLE,
@@ -32,7 +33,6 @@ from loader.projects import (
     read_zone,
 )
 from loader.sandbox import demo_account, serve
-from loader.status import as_table, read_status
 
 _DAY_OR_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"])
 
@@ -45,13 +45,17 @@ class _ToStderr(logging.Handler):
 
 
 class _Commands(click.Group):
-    """What Postgres refuses is told in a line, as any other failure."""
+    """Ends with one line and the exit code of what failed."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except Failure as failure:
+            shown = click.ClickException(str(failure))
+            shown.exit_code = failure.exit_code
+            raise shown from None
         except psycopg.Error as error:
-            raise LoadError(describe(error)) from None
+            raise click.ClickException(describe(error)) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,7 +107,8 @@ def _load(
     if since and until and since >= until:
         raise ConfigurationError(f"--since {since} is not before --until {until}")
     projects = choose(read_projects(), ids)
-    results = load_projects(projects, Asked(since, until, lookback_days), jobs)
+    with screen.progress() as bar:
+        results = load_projects(projects, Asked(since, until, lookback_days), jobs, bar)
     for result in results:
         failure = f"; FAILED: {result.error}" if result.error else ""
         click.echo(f"{result.project}: {result.landed}{failure}")
@@ -152,7 +157,7 @@ def status(as_json: bool) -> None:
         rows = [dataclasses.asdict(status) for status in statuses]
         click.echo(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
     else:
-        Console().print(as_table(statuses))
+        screen.console().print(as_table(statuses))
 
 
 @main.command()
@@ -162,7 +167,7 @@ def demo() -> None:
     \b
     Example: ringostat demo
     """
-    from loader.demo import demo as show_demo  # noqa: PLC0415 - only this command needs it
+    from loader.commands.demo import demo as show_demo  # noqa: PLC0415 - only this command needs it
 
     show_demo()
 
@@ -208,7 +213,7 @@ def connect(
     \b
     Example: RINGOSTAT_AUTH_KEY=... ringostat connect --name Clinic --time-zone Europe/Kyiv
     """
-    from loader import connect as connecting  # noqa: PLC0415 - the name is the command's
+    from loader.commands import connect as connecting  # noqa: PLC0415 - the name is the command's
 
     zone = read_zone(time_zone)
     if zone is None:
@@ -223,10 +228,10 @@ def connect(
     for line in seen.lines():
         click.echo(line)
     if seen.calls:
-        _console().print(seen.pools())
+        screen.console().print(seen.pools())
     click.echo(connecting.NOTICE)
     line = connecting.add(project)
-    click.echo(f"added to {seeds.folder() / 'projects.csv'}: {line.strip()}")
+    click.echo(f"added to {settings.seeds_folder() / 'projects.csv'}: {line.strip()}")
 
 
 @main.group("project")
@@ -299,9 +304,9 @@ def channels_check(github: bool) -> None:
     \b
     Example: ringostat channels check
     """
-    faults = channels.find_faults()
+    faults = check.find_faults()
     for fault in faults:
-        click.echo(channels.annotation(fault) if github else str(fault))
+        click.echo(check.annotation(fault) if github else str(fault))
     errors = sum(not fault.is_warning for fault in faults)
     click.echo(f"{errors} faults, {len(faults) - errors} warnings", err=True)
     if errors:
@@ -317,10 +322,10 @@ def channels_suggest() -> None:
     \b
     Example: ringostat channels suggest >> seeds/static_channels.csv
     """
-    seed = channels.parse_channels()
-    seeds.refuse(seed.faults)
+    seed = seeds.parse_channels()
+    csv_file.refuse(seed.faults)
     with database.connect(database.environment()) as conn:
-        suggestions = channels.suggest(conn)
+        suggestions = suggest.suggest(conn)
     for suggestion in suggestions:
         click.echo(suggestion, err=True)
         click.echo(seed.line(suggestion.cells), nl=False)
@@ -346,7 +351,7 @@ def channels_impact(base: str) -> None:
         click.echo("No conversion moves, no number changes.")
     for table in (moves, campaigns):
         if table.row_count:
-            _console().print(table)
+            screen.console().print(table)
 
 
 @channels_group.command("export")
@@ -361,10 +366,10 @@ def channels_export(file: Path) -> None:
     suggestions = []
     try:
         with database.connect(database.environment()) as conn:
-            suggestions = channels.suggest(conn)
+            suggestions = suggest.suggest(conn)
     except ConfigurationError as error:
-        click.echo(f"no unmapped pools in the workbook: {error.message}", err=True)
-    channels_xlsx.export(file, numbers, suggestions)
+        click.echo(f"no unmapped pools in the workbook: {error}", err=True)
+    xlsx.export(file, numbers, suggestions)
     click.echo(f"written to {file}")
 
 
@@ -378,7 +383,7 @@ def channels_import(file: Path, yes: bool) -> None:
     Example: ringostat channels import channels.xlsx
     """
     numbers = {str(project.project_id) for project in read_projects()}
-    change = channels_xlsx.read_change(file, numbers)
+    change = xlsx.read_change(file, numbers)
     for line in change.lines:
         click.echo(line)
     click.echo(change)
@@ -420,12 +425,6 @@ def _need_terminal(flag: str) -> None:
     """Raises ConfigurationError where nobody can answer a question."""
     if not sys.stdin.isatty():
         raise ConfigurationError(f"no terminal to ask on: {flag} answers yes")
-
-
-def _console() -> Console:
-    """stdout for tables; a pipe has no width, and 80 columns would break them."""
-    wide = Console(markup=False, highlight=False)
-    return wide if wide.is_terminal else Console(width=200, markup=False, highlight=False)
 
 
 @main.group()

@@ -13,11 +13,6 @@ from loader import ROOT, database
 from loader.errors import ConfigurationError
 
 
-def schema(layer: str) -> str:
-    """The schema that dbt puts a layer into: `staging`, `intermediate`, `marts` or `seeds`."""
-    return f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_{layer}"
-
-
 def dbt(*arguments: str, **settings: str) -> int:
     """Runs `dbt` with `arguments`; its exit code. What it prints goes to stderr.
 

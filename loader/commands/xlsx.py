@@ -21,10 +21,12 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from loader import channels, seeds
-from loader.channels import CHANNEL_COLUMNS, CHANNEL_PARAMETERS, Suggestion
+from loader import csv_file
+from loader.commands import check, seeds
+from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS
+from loader.commands.suggest import Suggestion
+from loader.csv_file import Fault
 from loader.errors import ConfigurationError
-from loader.seeds import Fault
 
 CHANNELS_SHEET = "static_channels"
 POOLS_SHEET = "unmapped_pools"
@@ -76,8 +78,8 @@ def export(file: Path, numbers: Sequence[str], suggestions: Sequence[Suggestion]
     `numbers`: the projects to choose from. Raises ConfigurationError if the CSV has faults of form
     or the file cannot be written.
     """
-    seed = channels.parse_channels()
-    seeds.refuse(seed.faults)
+    seed = seeds.parse_channels()
+    csv_file.refuse(seed.faults)
     pools = {
         (one.cells["project_id"], one.cells["parameter_value"]): one for one in suggestions
     }.values()
@@ -158,7 +160,7 @@ def _add_drop_downs(workbook: Workbook, numbers: Sequence[str]) -> None:
 class Change:
     """What an import does to `static_channels.csv`; `lines` are its rows as a diff shows them."""
 
-    seed: seeds.Seed
+    seed: csv_file.Seed
     texts: list[str]
     added: int
     changed: int
@@ -178,8 +180,8 @@ def read_change(file: Path, numbers: set[str]) -> Change:
     Rows of the sheet of unmapped pools count where one of their labels is filled in. Raises
     ConfigurationError with everything that is wrong with the workbook, or with the CSV as it is.
     """
-    seed = channels.parse_channels()
-    seeds.refuse([*seed.faults, *channels.find_channel_faults(seed.rows, numbers)])
+    seed = seeds.parse_channels()
+    csv_file.refuse([*seed.faults, *check.find_channel_faults(seed.rows, numbers)])
     try:
         workbook = load_workbook(file)
     except OSError as error:
@@ -198,8 +200,8 @@ def read_change(file: Path, numbers: set[str]) -> Change:
         )
         rows += [row for row in pools if any(row[column] for column in _LABELS)]
     if not faults:
-        faults += channels.find_channel_faults(rows, numbers)
-    seeds.refuse(faults)
+        faults += check.find_channel_faults(rows, numbers)
+    csv_file.refuse(faults)
     return _change(seed, rows)
 
 
@@ -224,7 +226,11 @@ def _rows(
             cell = sheet.cell(number, titles[column])
             text = "" if cell.value is None else _unescaped(str(cell.value))
             what = _mangled(column, cell)
-            if not what and text != text.strip(seeds.SPACES) and not may_have_spaces(column, text):
+            if (
+                not what
+                and text != text.strip(csv_file.SPACES)
+                and not may_have_spaces(column, text)
+            ):
                 what = "a space at the beginning or the end: delete it"
             if what:
                 faults.append(Fault(row.at(column), f"{column}: {what}"))
@@ -253,7 +259,7 @@ def _mangled(column: str, cell: Cell) -> str:
     return ""
 
 
-def _change(seed: seeds.Seed, wanted: Sequence[SheetRow]) -> Change:
+def _change(seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> Change:
     """The CSV's rows as they should be: kept ones in their place and, but for edits, to the byte.
 
     A new row goes behind the last one that sorts before it.
@@ -285,7 +291,7 @@ def _change(seed: seeds.Seed, wanted: Sequence[SheetRow]) -> Change:
     return Change(seed, [text for _, text in texts], added, changed, removed, lines)
 
 
-def _key(row: channels.Record) -> tuple[int | str, ...]:
+def _key(row: seeds.Record) -> tuple[int | str, ...]:
     """What tells a row from all others, and the order of a sorted file."""
     texts = (row[column] for column in ("parameter", "parameter_value", "valid_from"))
     return (int(row["project_id"]), *texts)

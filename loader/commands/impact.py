@@ -21,8 +21,8 @@ from psycopg.rows import class_row
 from rich import box
 from rich.table import Table
 
-from loader import seeds
-from loader.dbt import dbt, schema
+from loader import settings
+from loader.commands.dbt import dbt
 from loader.errors import ConfigurationError, LoadError
 
 SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
@@ -124,7 +124,7 @@ def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
     Raises ConfigurationError if git has no such revision or seeds, or the warehouse was never
     built; LoadError if dbt fails, or another comparison is under way on this warehouse.
     """
-    staging = schema("staging")
+    staging = settings.schema("staging")
     for model in _STAGING:
         if conn.execute("select to_regclass(%s)", [f"{staging}.{model}"]).fetchone()[0] is None:
             raise ConfigurationError(
@@ -137,7 +137,7 @@ def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
         if dbt("--quiet", "parse", "--target-path", str(scratch / "state")) != 0:
             raise LoadError("dbt parse failed: see above")
         _build(scratch, schema=before, folder=scratch / "seeds")
-        _build(scratch, schema=after, folder=seeds.folder())
+        _build(scratch, schema=after, folder=settings.seeds_folder())
         query = sql.SQL(_CONVERSIONS).format(
             before=sql.Identifier(f"{before}_marts"), after=sql.Identifier(f"{after}_marts")
         )
@@ -151,7 +151,7 @@ def _check_out(base: str, folder: Path) -> None:
         # Without `--end-of-options`, a revision that begins with a dash would be an option.
         shown = subprocess.run(
             ["git", "show", "--end-of-options", f"{base}:./{name}"],
-            cwd=seeds.folder(),
+            cwd=settings.seeds_folder(),
             capture_output=True,
             check=False,
         )
@@ -192,7 +192,7 @@ def _scratch_schemas(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
     Their names are fixed, so that what a killed run left behind is dropped by the next one.
     """
-    prefixes = schema("impact_before"), schema("impact_after")
+    prefixes = settings.schema("impact_before"), settings.schema("impact_after")
     key = prefixes[0]
     taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
     if not taken.fetchone()[0]:

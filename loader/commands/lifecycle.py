@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from loader import channels, landing, projects, seeds
+from loader import csv_file, projects, raw
+from loader.commands import seeds
 from loader.projects import Project
 
 _RAW_TABLES = ("calls", "forms", "loads")
@@ -31,7 +32,7 @@ class Traces:
     """What there is of a project: rows in the raw tables, and rows in the seeds, by file."""
 
     raw: dict[str, int]
-    seeds: list[seeds.Seed]
+    seeds: list[csv_file.Seed]
     project: Project
 
     def __str__(self) -> str:
@@ -45,17 +46,17 @@ class Traces:
 def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited."""
     # projects.csv last: where a deletion was interrupted, the project is still there to delete.
-    files = [channels.parse_channels(), channels.parse_tags(), projects.parse_seed()]
+    files = [seeds.parse_channels(), seeds.parse_tags(), projects.parse_seed()]
     for seed in files:
-        seeds.refuse(seed.faults)
-    landing.create_tables(conn)
-    raw = {
+        csv_file.refuse(seed.faults)
+    raw.create_tables(conn)
+    counts = {
         table: conn.execute(
             _raw("select count(*) from {} where project_id = %s", table), [project.project_id]
         ).fetchone()[0]
         for table in _RAW_TABLES
     }
-    return Traces(raw, files, project)
+    return Traces(counts, files, project)
 
 
 def delete(conn: psycopg.Connection, project: Project) -> Traces:
@@ -64,7 +65,7 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
     Static channels and tags go too: `channels check` and dbt's tests refuse those of no project.
     The marts lose the project on the next `dbt build`. Raises LoadError while a load is running.
     """
-    with landing.lock(conn, project):
+    with raw.lock(conn, project):
         traces = find_traces(conn, project)
         with conn.transaction():
             for table in _RAW_TABLES:
@@ -82,5 +83,5 @@ def _raw(query: str, table: str) -> sql.Composed:
     return sql.SQL(query).format(sql.Identifier("ringostat_raw", table))
 
 
-def _is_of(row: seeds.Row, project: Project) -> bool:
+def _is_of(row: csv_file.Row, project: Project) -> bool:
     return row["project_id"] == str(project.project_id)

@@ -1,6 +1,6 @@
 """The seeds' CSVs: read so that each cell can be named, edited so that a diff shows the edit alone.
 
-Nothing here knows what a seed means: that is judged by `projects.py` and `channels.py`, with
+Nothing here knows what a seed means: that is judged by `projects.py` and `commands/check.py`, with
 `Fault`s that name a cell as `file:line:column`, as a compiler does.
 """
 
@@ -17,18 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from loader import ROOT
 from loader.errors import ConfigurationError, LoadError
 
 SPACES = " \t\n\r\f\v\u00a0"
 
 _CELL = re.compile(r'("(?:[^"]|"")*"|(?!")[^,\r\n]*)(?:,|(?=\r|\n|\Z))')
 _BYTE_ORDER_MARK = "\ufeff"  # Excel begins UTF-8 with it
-
-
-def folder() -> Path:
-    """The seeds' folder. A relative `RINGOSTAT_SEEDS` starts at the project's root, as for dbt."""
-    return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
 
 
 @dataclass(frozen=True)

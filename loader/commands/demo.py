@@ -13,11 +13,11 @@ from datetime import datetime, timezone
 
 import click
 import psycopg
-from rich.console import Console
 from rich.table import Table
 
 from loader import database
-from loader.dbt import dbt
+from loader.commands import screen
+from loader.commands.dbt import dbt
 from loader.errors import LoadError
 from loader.load import load_projects
 from loader.projects import choose, read_projects
@@ -43,9 +43,11 @@ def demo() -> None:
     A second run of the same day reads a fortnight again and changes nothing. Raises LoadError if
     the load or the build fails.
     """
-    notes = Console(stderr=True)
+    notes = screen.console(stderr=True)
     with Sandbox(demo_account(datetime.now(timezone.utc).date())) as sandbox, _settings(sandbox):
-        for loaded in load_projects(choose(read_projects(), ())):
+        with screen.progress() as bar:
+            results = load_projects(choose(read_projects(), ()), bar=bar)
+        for loaded in results:
             if loaded.error:
                 raise LoadError(f"{loaded.project}: {loaded.error}")
         with notes.status("building the marts: dbt build"):
@@ -58,9 +60,7 @@ def demo() -> None:
 
 def print_summary(conn: psycopg.Connection) -> None:
     """What the marts of the warehouse say, as tables on stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=125)  # a pipe has no width, and 80 columns break the tables
+    console = screen.console(pipe_width=125)
     for table in (
         _last_days(conn),
         _kpi_modes(conn),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -12,11 +10,9 @@ import psycopg
 from psycopg.rows import dict_row
 from rich.table import Table
 
-from loader.errors import ConfigurationError
+from loader import settings
+from loader.clock import instant
 from loader.projects import Project
-from loader.windows import instant
-
-DEFAULT_STALE_HOURS = 26
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Status:
 
 def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[Status]:
     """The status of each of `projects`, in their order. Writes nothing."""
-    stale_after = stale_hours()
+    stale_after = settings.stale_hours()
     if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
         return [
             Status(project.project_id, project.project_name, _word(project, {}, stale_after))
@@ -54,14 +50,6 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
         del facts["load_status"]
         statuses.append(Status(project.project_id, project.project_name, word, **facts))
     return statuses
-
-
-def stale_hours() -> float:
-    """How far behind a project may be: `RINGOSTAT_STALE_HOURS`, or ConfigurationError."""
-    value = os.environ.get("RINGOSTAT_STALE_HOURS", str(DEFAULT_STALE_HOURS))
-    if not re.fullmatch(r"\d{1,6}(\.\d+)?", value):
-        raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: a number is wanted")
-    return float(value)
 
 
 def _facts(conn: psycopg.Connection, project: Project) -> dict:

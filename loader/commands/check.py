@@ -1,0 +1,108 @@
+"""Whether the CSVs are right. Needs no database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from loader import csv_file, projects
+from loader.commands.seeds import (
+    CHANNEL_COLUMNS,
+    CHANNEL_PARAMETERS,
+    TAG_COLUMNS,
+    TAG_PARAMETERS,
+    Record,
+    parse_channels,
+    parse_tags,
+)
+from loader.csv_file import Fault
+
+
+def find_faults() -> list[Fault]:
+    """Every fault of the three seeds, those that dbt's tests of them find included."""
+    listed, channels, tags = projects.parse_seed(), parse_channels(), parse_tags()
+    numbers = None if listed.faults else {row["project_id"] for row in listed.rows}
+    return [
+        *listed.faults,
+        *projects.find_faults(listed.rows),
+        *channels.faults,
+        *find_channel_faults(channels.rows, numbers),
+        *tags.faults,
+        *find_tag_faults(tags.rows, numbers),
+    ]
+
+
+def find_channel_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator[Fault]:
+    """What is wrong with static channels. `listed`: the projects there are, None if unknown."""
+    days_taken: dict[tuple[str, ...], list[tuple[date, date, Record]]] = defaultdict(list)
+    for row in rows:
+        yield from _shared_faults(row, CHANNEL_COLUMNS[2:6], CHANNEL_PARAMETERS, listed)
+        for column in ("valid_from", "valid_to"):
+            if not csv_file.is_blank(row[column]) and not csv_file.read_day(row[column]):
+                what = f"{column}: a day is wanted, such as 2024-01-31, or nothing"
+                yield Fault(row.at(column), what)
+        first = csv_file.read_day(row["valid_from"]) or date.min
+        last = csv_file.read_day(row["valid_to"]) or date.max
+        if last < first:
+            what = "valid_to is before valid_from: such a channel applies on no day"
+            yield Fault(row.at("valid_to"), what)
+            continue
+        others = days_taken[row["project_id"], row["parameter"], row["parameter_value"]]
+        for other_first, other_last, other in others:
+            if first <= other_last and other_first <= last:
+                yield Fault(
+                    row.at("valid_from"),
+                    "its days overlap with those of the same project, parameter and value at "
+                    f"{other.at('project_id')}: end one before the other begins, or delete one",
+                )
+        others.append((first, last, row))
+
+
+def find_tag_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator[Fault]:
+    """What is wrong with KPI tags. `listed`: the projects there are, None if unknown."""
+    first_rows: dict[tuple[str, ...], Record] = {}
+    for row in rows:
+        yield from _shared_faults(row, TAG_COLUMNS[2:], TAG_PARAMETERS, listed)
+        first = first_rows.setdefault(tuple(row[column] for column in TAG_COLUMNS), row)
+        if first is not row:
+            what = f"the same row as at {first.at('project_id')}: delete one of them"
+            yield Fault(row.at("project_id"), what)
+
+
+def _shared_faults(
+    row: Record, texts: Sequence[str], parameters: Sequence[str], listed: set[str] | None
+) -> Iterator[Fault]:
+    number = row["project_id"]
+    if not projects.is_project_number(number):
+        yield Fault(row.at("project_id"), "project_id: a project number is wanted, such as 11111")
+    elif listed is not None and number not in listed:
+        what = f"project_id: {number} is not in projects.csv (it has: {', '.join(sorted(listed))})"
+        yield Fault(row.at("project_id"), what)
+    if row["parameter"] not in parameters:
+        yield Fault(row.at("parameter"), f"parameter: one of {', '.join(parameters)} is wanted")
+    for column in texts:
+        if csv_file.is_blank(row[column]):
+            what = f"{column} is empty" + (
+                ": dbt reads the word null as nothing" if row[column].strip() else ": fill it in"
+            )
+            yield Fault(row.at(column), what)
+        elif row[column] != row[column].strip(csv_file.SPACES):
+            what = f"{column} begins or ends with a space: leave it only if it is meant"
+            yield Fault(row.at(column), what, is_warning=True)
+
+
+def annotation(fault: Fault) -> str:
+    """A fault of a CSV as GitHub shows it in a pull request."""
+    place = fault.place
+    kind = "warning" if fault.is_warning else "error"
+    where = {"file": place.shown_file, "line": place.line, "col": place.column}
+    properties = ",".join(
+        f"{name}={_escaped(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for name, value in where.items()
+    )
+    return f"::{kind} {properties}::{_escaped(fault.what)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

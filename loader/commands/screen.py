@@ -1,0 +1,56 @@
+"""What people see: the console for tables, and progress bars. Markup is off everywhere: names and
+errors are quoted as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from loader.landing import Landed
+from loader.load import Show
+from loader.projects import Project
+from loader.windows import Window
+
+# A pipe has no width, and at 80 columns words would be cut.
+_PIPE_WIDTH = 200
+
+
+def console(stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Console:
+    """stdout (or stderr) for tables."""
+    found = Console(stderr=stderr, markup=False, highlight=False)
+    if found.is_terminal:
+        return found
+    return Console(stderr=stderr, width=pipe_width, markup=False, highlight=False)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Project], Show]]:
+    """Yields `bar(project)`, for `load_projects`: on a terminal, a bar for each project."""
+    on_stderr = console(stderr=True)
+    shown = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[calls]:,} calls"),
+        TimeElapsedColumn(),
+        console=on_stderr,
+        disable=not on_stderr.is_terminal,
+    )
+
+    def bar(project: Project) -> Show:
+        task = shown.add_task(project.project_name, total=None, calls=0)
+
+        def show(period: Window, window: Window, landed: Landed) -> None:
+            shown.update(
+                task,
+                total=(period.end - period.start).total_seconds(),
+                completed=(window.end - period.start).total_seconds(),
+                calls=landed.fetched,
+            )
+
+        return show
+
+    with shown:
+        yield bar

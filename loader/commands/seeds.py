@@ -1,0 +1,61 @@
+"""The CSVs of channels and tags: their columns and their parameters."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from loader import csv_file, settings
+
+CHANNEL_COLUMNS = (
+    "project_id",
+    "parameter",
+    "parameter_value",
+    "traffic_source",
+    "traffic_type",
+    "campaign",
+    "valid_from",
+    "valid_to",
+)
+TAG_COLUMNS = ("project_id", "parameter", "parameter_value", "tag")
+
+# As in the macros static_channel_parameters and kpi_tag_parameters.
+CHANNEL_PARAMETERS = (
+    "n_alias",
+    "dst",
+    "pool_name",
+    "scheme_name",
+    "department",
+    "additional_number",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+)
+TAG_PARAMETERS = (
+    "category_number",
+    "category_mark",
+    "disposition",
+    "proper_flag",
+    "employee_number",
+    "employee_mark",
+    "department",
+    "scheme_name",
+    "tag",
+)
+
+
+class Record(Protocol):
+    """A row of a seed, or of a sheet that is to become one."""
+
+    def __getitem__(self, column: str) -> str: ...
+
+    def at(self, column: str) -> object: ...
+
+
+def parse_channels() -> csv_file.Seed:
+    return csv_file.parse(settings.seeds_folder() / "static_channels.csv", CHANNEL_COLUMNS)
+
+
+def parse_tags() -> csv_file.Seed:
+    return csv_file.parse(settings.seeds_folder() / "kpi_tags.csv", TAG_COLUMNS)

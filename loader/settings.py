@@ -1,0 +1,69 @@
+"""Every RINGOSTAT_* variable but the Auth-keys, read here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loader import ROOT
+from loader.errors import ConfigurationError
+
+DEFAULT_API_URL = "https://api.ringostat.net"
+DEFAULT_ROW_CAP = 6500
+DEFAULT_STALE_HOURS = 26
+
+
+def api_url() -> str:
+    """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine."""
+    url = os.environ.get("RINGOSTAT_API_URL", DEFAULT_API_URL).rstrip("/")
+    parts = urlsplit(url)
+    is_loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or not (parts.scheme == "https" or is_loopback):
+        raise ConfigurationError(f"RINGOSTAT_API_URL is {url!r}: an https:// address is wanted")
+    return url
+
+
+def row_cap() -> int:
+    """How many calls an answer may hold: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
+    value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
+    if not re.fullmatch(r"[1-9]\d{0,8}", value):
+        raise ConfigurationError(f"RINGOSTAT_ROW_CAP is {value!r}: a number above 0 is wanted")
+    return int(value)
+
+
+def wants_recordings() -> bool:
+    """`RINGOSTAT_RECORDINGS`: whether to ask for the links to recordings."""
+    return os.environ.get("RINGOSTAT_RECORDINGS") == "1"
+
+
+def stale_hours() -> float:
+    """How far behind a project may be: `RINGOSTAT_STALE_HOURS`, or ConfigurationError."""
+    value = os.environ.get("RINGOSTAT_STALE_HOURS", str(DEFAULT_STALE_HOURS))
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", value):
+        raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: a number is wanted")
+    return float(value)
+
+
+def seeds_folder() -> Path:
+    """The seeds' folder. A relative `RINGOSTAT_SEEDS` starts at the project's root, as for dbt."""
+    return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
+
+
+def schema(layer: str) -> str:
+    """The schema that dbt puts a layer into: `staging`, `intermediate`, `marts` or `seeds`."""
+    return f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_{layer}"
+
+
+def auth_key(variable: str) -> str:
+    """The Auth-key in the environment variable `variable`.
+
+    Raises ConfigurationError, which names the variable and never shows the value.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise ConfigurationError(f"{variable} is not set: put the project's Auth-key into it")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ConfigurationError(f"{variable} holds spaces or letters that no Auth-key has")
+    return key
