@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo bench bi docs install test test-bi lint lock lock-bench lock-bi clean
+.PHONY: help demo bench bi docs install test test-all test-bi lint lock lock-bench lock-bi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,16 +49,20 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-test: lint ## everything: lint, unit tests, tests on a real Postgres, dbt build with all its tests
-	$(BIN)/python -m pytest
+test: lint ## lint and every test that is not slow, on a real Postgres; 4 minutes on two cores
+	$(BIN)/python -m pytest -n 2 -m 'not slow and not bi'
+
+test-all: lint ## the slow tests too; 15 minutes
+	$(BIN)/python -m pytest -n 2 -m 'not bi'
 
 test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard.png
 	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo 'Chromium is missing: apt-get install chromium chromium-driver' >&2; exit 2; }
 	$(BIN)/python -m pytest -m bi tests/bi
 
-lint: .venv/installed-dev ## ruff; sqlfluff and a strict dbt parse are among the tests
+lint: .venv/installed-dev ## ruff and mypy; sqlfluff and a strict dbt parse are among the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
