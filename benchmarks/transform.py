@@ -218,7 +218,11 @@ class Days:
                     select calls.*, 1, loaded.at, loaded.at, null
                     from benchmark.calls(%s, %s, %s, 2) as calls
                     cross join lateral (
-                        select %s + calls.project_id * interval '1 millisecond' as at
+                        select
+                            %s + calls.project_id * interval '1 millisecond'
+                            -- a window holds two weeks
+                            + extract(day from calls.call_at - '2021-01-01')::integer / 14
+                            * interval '1 microsecond' as at
                     ) as loaded
                     """,
                     [first, until - 1, part, datetime.now(timezone.utc)],

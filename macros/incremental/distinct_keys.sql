@@ -27,7 +27,7 @@
             {% for column in columns -%}
             {{ column }},
             {% endfor -%}
-            max(loaded_at) as loaded_at
+            max(staged_at) as staged_at
         from contacts
         group by project_id, {{ key }}, {{ columns | join(', ') }}
     )

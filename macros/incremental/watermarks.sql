@@ -1,9 +1,9 @@
 {#
-    Up to where an incremental model has taken each project's rows: project_id, loaded_at.
+    Up to where an incremental model has taken each project's rows: project_id, staged_at.
 
-    The watermark is a load time and one a project's own: edits arrive late, so call time would lose
-    yesterday's re-tagged calls, and projects load side by side, so one project's newest row says
-    nothing of another's. Within a project the loader commits in order of loaded_at.
+    The watermark is a moment of the clock that staging writes, not call time: edits arrive late, and
+    call time would lose yesterday's re-tagged calls. It is each project's own: a project that is
+    listed later begins at its beginning.
 
     projects   a relation with a row a project
     made_with  a column of it: where the model's newest row was made with something else, nothing of
@@ -12,13 +12,13 @@
 {% macro watermarks(projects, made_with=none) %}
     select
         projects.project_id,
-        coalesce(newest.loaded_at, '-infinity') as loaded_at
+        coalesce(newest.staged_at, '-infinity') as staged_at
     from {{ projects }} as projects
     left join lateral (
         select *
         from {{ this }} as taken
         where taken.project_id = projects.project_id
-        order by taken.loaded_at desc
+        order by taken.staged_at desc
         limit 1
     ) as newest
         on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}
@@ -40,8 +40,8 @@
         from {{ relation }} as candidates
         where
             candidates.project_id = watermarks.project_id
-            and candidates.loaded_at > watermarks.loaded_at
-            and candidates.loaded_at <= 'infinity'
+            and candidates.staged_at > watermarks.staged_at
+            and candidates.staged_at <= 'infinity'
         offset 0
     ) as arrived
 {%- endmacro %}

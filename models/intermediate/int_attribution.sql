@@ -8,7 +8,7 @@
 -- read from its newest keys, so these are always written.
 --
 -- The indexes, by what they save at 1,000,000 calls: the key 0.1 of 0.15 s for a week of all
--- projects in fct_conversions (and a stretch that is written twice is an error), loaded_at 0.5 s of
+-- projects in fct_conversions (and a stretch that is written twice is an error), staged_at 0.5 s of
 -- an ordinary day.
 {{
     config(
@@ -18,7 +18,7 @@
         on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'attribution_key', 'starts_on'], 'unique': true},
-            {'columns': ['project_id', 'loaded_at']},
+            {'columns': ['project_id', 'staged_at']},
         ],
         post_hook=[
             "{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
@@ -177,7 +177,7 @@ channel_stretches_before as (
     from {{ this }} as as_it_was
     inner join watermarks
         on as_it_was.project_id = watermarks.project_id
-    where as_it_was.channel_id is not null and watermarks.loaded_at = '-infinity'
+    where as_it_was.channel_id is not null and watermarks.staged_at = '-infinity'
 ),
 
 -- Of the keys of edited projects, those of which channels say something else now, or no longer.
@@ -205,7 +205,7 @@ new_and_moved as (
     inner join taken
         on
             keys.project_id = taken.project_id
-            and keys.loaded_at >= taken.loaded_at
+            and keys.staged_at >= taken.staged_at
     union
     select
         project_id,
@@ -267,7 +267,7 @@ final as (
         to_write.utm_content,
         to_write.utm_term,
 
-        to_write.loaded_at,
+        to_write.staged_at,
         projects.made_with
     from to_write
     inner join projects

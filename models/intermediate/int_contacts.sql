@@ -48,7 +48,8 @@ select
 
     -- when it got here
     first_loaded_at,
-    loaded_at
+    loaded_at,
+    staged_at
 from {{ ref('stg_ringostat__calls') }}
 
 union all
@@ -100,5 +101,6 @@ select
 
     -- when it got here
     first_loaded_at,
-    loaded_at
+    loaded_at,
+    staged_at
 from {{ ref('stg_ringostat__forms') }}

@@ -89,7 +89,7 @@ tagged as (
                 not {{ is_blank('keys.category_number') }}
                 and btrim(keys.category_number, {{ whitespace() }}) <> '-1'
         end as is_tagged,
-        keys.loaded_at,
+        keys.staged_at,
         projects.made_with
     from keys
     inner join projects

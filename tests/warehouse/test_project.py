@@ -202,16 +202,79 @@ def test_a_run_writes_what_has_changed_and_little_else(
     # with b the other conversion of its caller, with x none of its caller's other calls
     assert _written_since(conversions, raw, "int_conversions", "source_id") == {"b", "c", "x"}
 
-    keys = _versions(raw, "int_attribution", "coalesce(pool_name, '') || loaded_at")
+    key = "coalesce(pool_name, '') || attribution_key || staged_at"
+    keys = _versions(raw, "int_attribution", key)
     assert len(keys) == 5
     (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Radio,s,t,Second,,\n")
     build()
-    written = _written_since(keys, raw, "int_attribution", "coalesce(pool_name, '') || loaded_at")
-    (newest,) = raw.execute(
-        "select max(loaded_at)::text from ringostat_intermediate.int_attribution"
-    ).fetchone()
+    written = _written_since(keys, raw, "int_attribution", key)
+    newest = str(
+        _one(raw, "select max(staged_at)::text from ringostat_intermediate.int_attribution")
+    )
     radio = {key for key in keys if key.startswith("Radio")}
     assert written == radio | {key for key in keys if key.endswith(newest)}
+
+
+@pytest.mark.parametrize("staged_first", ["calls", "forms"])
+def test_what_lands_between_the_staging_of_calls_and_of_forms_is_not_skipped(
+    staged_first: str, raw: psycopg.Connection, build: Build
+) -> None:
+    build()
+    _land_form(raw, "f1")
+    _land(raw, "b", caller="380002")
+    _land_form(raw, "f2")
+    _land(raw, "c", caller="380003")
+    build("--select", f"stg_ringostat__{staged_first}+")
+    build()
+    ids = "select array_agg(source_id order by source_id) from ringostat_marts.fct_conversions"
+    assert _one(raw, ids) == ["a", "b", "c", "f1", "f2"]
+
+
+def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    build()
+    moment = _one(raw, "select loaded_at from ringostat_raw.calls")
+    for call_id in ("b", "c"):
+        _land(raw, call_id, caller="380002")
+        raw.execute("update ringostat_raw.calls set loaded_at = %s", [moment])
+        build()
+        # and only those that are not there: nothing is staged twice
+        assert _one(
+            raw, "select count(distinct staged_at) from ringostat_staging.stg_ringostat__calls"
+        ) == _one(raw, "select count(*) from ringostat_raw.calls")
+    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
+
+
+def test_conversions_built_without_their_labels_get_them_in_the_next_build(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    build()
+    _land(raw, "b", caller="380002", pool_name="Radio", category_number=4)
+    without_tests = ("--exclude-resource-type", "test", "unit_test")
+    build("--select", "stg_ringostat__calls", "int_conversions", *without_tests)
+    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 1
+    build()
+    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
+
+
+def test_staging_goes_on_where_the_servers_clock_was_set_back(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    build()
+    for schema, table in (
+        ("staging", "stg_ringostat__calls"),
+        ("intermediate", "int_conversions"),
+        ("intermediate", "int_attribution_keys"),
+        ("intermediate", "int_tag_keys"),
+        ("intermediate", "int_attribution"),
+        ("intermediate", "int_tags"),
+    ):
+        raw.execute(f"update ringostat_{schema}.{table} set staged_at = '2100-01-01 00:00:00+00'")
+    _land(raw, "b", caller="380002", pool_name="Radio")
+    _land_form(raw, "f")
+    build()
+    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
 
 
 def test_the_bi_role_reads_the_marts_and_nothing_else(
@@ -358,6 +421,14 @@ def _land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload
     conn.execute(
         "insert into ringostat_raw.calls values (%s, %s, %s, %s, 1, %s, clock_timestamp(), null)",
         [project_id, call_id, at, Jsonb({"uniqueid": call_id, **payload}), landed_at],
+    )
+
+
+def _land_form(conn: psycopg.Connection, form_id: str) -> None:
+    conn.execute(
+        "insert into ringostat_raw.forms"
+        " values (1, %s, '2024-05-01', %s, 1, clock_timestamp(), clock_timestamp())",
+        [form_id, Jsonb({"form_id": form_id, "phone": "380009"})],
     )
 
 

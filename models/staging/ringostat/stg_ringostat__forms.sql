@@ -8,9 +8,10 @@
         on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'form_id'], 'unique': true},
-            {'columns': ['project_id', 'loaded_at']},
+            {'columns': ['project_id', 'staged_at', 'loaded_at']},
             {'columns': ['project_id', 'caller_digits']},
         ],
+        pre_hook="{{ lock_staging() }}",
         post_hook="{{ delete_projects_missing_upstream(source('ringostat', 'forms')) }}",
     )
 }}
@@ -18,16 +19,8 @@
 with
 
 {% if is_incremental() %}
-projects as (
-    {{ distinct_projects(source('ringostat', 'forms')) }}
-),
-
-watermarks as (
-    {{ watermarks('projects') }}
-),
-
 forms as (
-    {{ arrived_after_watermark(source('ringostat', 'forms')) }}
+    {{ not_yet_staged(source('ringostat', 'forms'), 'form_id') }}
 ),
 {% else %}
 forms as (
@@ -96,4 +89,7 @@ keyed as (
     from typed
 )
 
-select * from keyed
+select
+    *,
+    {{ staged_at() }} as staged_at
+from keyed

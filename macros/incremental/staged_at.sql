@@ -1,0 +1,50 @@
+{#
+    When a staging model writes its rows: one moment for all rows of a statement, and a greater one
+    for each later statement. What reads staging reads on by it.
+
+    `loaded_at` cannot serve for that: calls and forms are staged at different moments, so a form that
+    lands between the two would move a common watermark past calls that are not staged yet.
+
+    A statement takes the moment under `lock_staging`. So whoever sees rows of one moment sees all
+    rows of the moments before it, calls and forms together. The moments grow even if the server's
+    clock is set back.
+
+    Belongs into the outermost select: a volatile expression inside a CTE would make Postgres write
+    the whole CTE to disk.
+#}
+{% macro staged_at() -%}
+    (
+        select greatest(
+            clock_timestamp()
+            {%- for staging in staged_relations() %},
+            (
+                select max(newest.staged_at) + interval '1 microsecond'
+                from ({{ distinct_projects(staging) }}) as projects
+                cross join lateral (
+                    select taken.staged_at
+                    from {{ staging }} as taken
+                    where taken.project_id = projects.project_id
+                    order by taken.staged_at desc
+                    limit 1
+                ) as newest
+            )
+            {%- endfor %}
+        )
+    )
+{%- endmacro %}
+
+
+{# The staging tables that hold `staged_at` already; none in a unit test, which has no `this`. #}
+{% macro staged_relations() %}
+    {%- set found = [] -%}
+    {%- if execute and this -%}
+    {%- for name in ['stg_ringostat__calls', 'stg_ringostat__forms'] -%}
+    {%- set staging = load_relation(this.incorporate(path={'identifier': name})) -%}
+    {%- if staging
+        and 'staged_at' in adapter.get_columns_in_relation(staging) | map(attribute='name') -%}
+    {%- do found.append(staging) -%}
+    {%- endif -%}
+    {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
+{% endmacro %}
