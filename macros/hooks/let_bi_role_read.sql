@@ -2,12 +2,24 @@
     On-run-end: the role that `ringostat_bi_role` names may read the marts. It gets nothing on the
     other schemas; views read their tables with the rights of whoever built them.
     (dbt's own `grants` does not open the schema, and several models at once may not.)
+
+    Only what is missing is granted: two builds that grant the same at the same time may fail.
 #}
 {% macro let_bi_role_read() %}
     {%- set role = var('ringostat_bi_role') -%}
     {%- set marts = target.schema ~ '_marts' -%}
     {%- if execute and role and adapter.check_schema_exists(target.database, marts) -%}
-    grant usage on schema {{ adapter.quote(marts) }} to {{ adapter.quote(role) }};
-    grant select on all tables in schema {{ adapter.quote(marts) }} to {{ adapter.quote(role) }}
+    {%- set name = dbt.string_literal(role) -%}
+    {%- set missing = run_query(
+        "select format('grant usage on schema %I to %I', nspname, " ~ name ~ ")"
+        ~ " from pg_namespace"
+        ~ " where nspname = '" ~ marts ~ "' and not has_schema_privilege(" ~ name ~ ", oid, 'usage')"
+        ~ " union all"
+        ~ " select format('grant select on %s to %I', oid::regclass, " ~ name ~ ")"
+        ~ " from pg_class"
+        ~ " where relnamespace = '" ~ adapter.quote(marts) ~ "'::regnamespace"
+        ~ " and relkind in ('r', 'p', 'v', 'm') and not has_table_privilege(" ~ name ~ ", oid, 'select')"
+    ) -%}
+    {{ missing.columns[0].values() | join('; ') }}
     {%- endif -%}
 {% endmacro %}

@@ -1,7 +1,11 @@
 {#
-    A view is replaced in place. dbt-postgres renames the old view away and drops it with
-    `cascade`: every view upon it, and what BI has built on those, would be gone until its own turn
-    comes, and for good where a failing test makes dbt skip it.
+    A view that says today what it said before is left alone, another one is replaced in place.
+
+    dbt-postgres renames the old view away and drops it with `cascade`: every view upon it, and what BI
+    has built on those, would be gone until its own turn comes, and for good where a failing test makes
+    dbt skip it. And each replacement waits for the queries that are reading the view, with all later
+    readers waiting behind it.
+
     `create or replace` needs the same columns in the same order (more may follow): a release that
     renames one is built with `--full-refresh`, which drops the view first.
 #}
@@ -12,7 +16,7 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-    {% if existing is not none and (should_full_refresh() or not existing.is_view) %}
+    {% if existing is not none and not existing.is_view %}
         {% do adapter.drop_relation(existing) %}
     {% endif %}
     {% call statement('main') -%}
@@ -28,12 +32,67 @@
 {% endmaterialization %}
 
 
+{#
+    The new view is created as a temporary one first, so that Postgres compares its query and columns
+    with those of the old.
+
+    The lock of a replacement is tried for a moment at a time: whoever comes to read meanwhile waits
+    no longer than that, however long the query is that holds the view.
+#}
 {% macro postgres__create_view_as(relation, sql) %}
-    create or replace view {{ relation }}
+    {%- set old = relation.include(database=false) | string -%}
+    {%- set new = 'pg_temp.' ~ adapter.quote(relation.identifier ~ '__new') -%}
     {% if config.get('contract').enforced %}
         {{ get_assert_columns_equivalent(sql) }}
     {% endif %}
-    as (
-        {{ sql }}
-    );
+    do $replace_view$
+    declare
+        gives_up_at constant timestamptz := clock_timestamp() + interval '5 minutes';
+        is_unchanged boolean;
+    begin
+        create view {{ new }} as (
+            {{ sql }}
+        );
+        select count(*) = 2 and count(distinct definition) = 1
+        into is_unchanged
+        from unnest(array[{{ dbt.string_literal(old) }}, {{ dbt.string_literal(new) }}]) as name
+        cross join lateral (
+            select
+                pg_get_viewdef(attrelid) || array_agg(
+                    row(attname, atttypid, atttypmod, attcollation) order by attnum
+                )::text as definition
+            from pg_attribute
+            where attrelid = to_regclass(name) and attnum > 0
+            group by attrelid
+        ) as views;
+        drop view {{ new }};
+        if is_unchanged then
+            return;
+        end if;
+
+        set local lock_timeout = '200ms';
+        loop
+            begin
+                {% if should_full_refresh() -%}
+                drop view if exists {{ old }} cascade;
+                {% endif -%}
+                create or replace view {{ old }} as (
+                    {{ sql }}
+                );
+                return;
+            exception when lock_not_available then
+                if clock_timestamp() > gives_up_at then
+                    raise exception using
+                        errcode = 'lock_not_available',
+                        message = {{ dbt.string_literal(
+                            'view ' ~ old ~ ' cannot be replaced: for 5 minutes there was always a'
+                            ~ ' query reading it'
+                        ) }},
+                        hint = 'End that query (see pg_stat_activity), or build again later.';
+                end if;
+            end;
+            perform pg_sleep(0.5);
+        end loop;
+    end
+    $replace_view$;
 {% endmacro %}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -155,6 +156,51 @@ def test_views_upon_the_marts_survive_a_build(raw: psycopg.Connection, build: Bu
     _land(raw, "b", caller="380002")
     build()
     assert _one(raw, "select sum(conversions_all) from public.theirs") == 2
+
+
+# The seeds are tables that dbt truncates.
+MODELS_ALONE = ("--exclude-resource-type", "seed", "test", "unit_test")
+
+
+def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
+    raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
+) -> None:
+    build()
+    views = "select oid, xmin::text from pg_class where relkind = 'v' and relname !~ '^pg_'"
+    before = raw.execute(views).fetchall()
+    _land(raw, "b", caller="380002")
+    with database.connect(warehouse) as reader, reader.transaction():
+        reader.execute("select * from ringostat_marts.rpt_conversions_daily")
+        assert _dbt(dbt_folder, "build", *MODELS_ALONE).returncode == 0
+    assert raw.execute(views).fetchall() == before
+    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
+
+
+def test_a_view_that_changes_keeps_no_reader_waiting(
+    raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
+) -> None:
+    build()
+    raw.execute("create view public.theirs as select * from ringostat_marts.fct_conversions")
+    change = "ringostat_unknown_campaign: Unheard of"
+    with ThreadPoolExecutor() as pool, database.connect(warehouse) as reader:
+        with reader.transaction():
+            reader.execute("select * from ringostat_marts.fct_conversions")
+            building = pool.submit(_dbt, dbt_folder, "build", *MODELS_ALONE, "--vars", change)
+            raw.execute("set statement_timeout = '2s'")
+            waiting = """
+                select count(*) from pg_stat_activity
+                where datname = current_database() and query ~ 'replace_view' and state = 'active'
+            """
+            reads = 0
+            # Until dbt has tried in vain for a while.
+            while reads < 500 and not building.done():
+                raw.execute("select count(*) from public.theirs")
+                reads += bool(_one(raw, waiting))
+            assert not building.done(), building.result().stdout
+        while not building.done():
+            raw.execute("select count(*) from public.theirs")
+    assert building.result().returncode == 0, building.result().stdout
+    assert _one(raw, "select campaign from public.theirs") == "Unheard of"
 
 
 def test_a_deleted_project_leaves_no_trace(
