@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -10,9 +12,12 @@ from pathlib import Path
 import psycopg
 from psycopg import errors
 
+from loader import settings
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
 from loader.windows import Window
+
+log = logging.getLogger(__name__)
 
 _HAS_DIGEST = """
     select true from pg_attribute
@@ -24,18 +29,20 @@ _TABLES = (Path(__file__).parent / "raw.sql").read_text(encoding="utf-8")
 def create_tables(conn: psycopg.Connection) -> None:
     """Creates the schema `ringostat_raw` where it is missing; an existing one stays as it is.
 
-    Raises ConfigurationError if the role may not do so or the database is read-only.
+    Stores the salt of `caller_key` too: no call gets here before there is one. Raises
+    ConfigurationError if the role may not do so or the database is read-only.
     """
     try:
         with conn.transaction():
             # Two first loads at once: one creates, the other waits and finds all of it.
             conn.execute("select pg_advisory_xact_lock(hashtextextended('ringostat_raw', 0))")
-            # The view that the file creates last: if it exists, all the rest does.
-            if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
+            # The newest table of the file: if it exists, all the rest does.
+            if conn.execute("select to_regclass('ringostat_raw.settings')").fetchone()[0] is None:
                 conn.execute(_TABLES)
-            elif not conn.execute(_HAS_DIGEST).fetchone():
+            if not conn.execute(_HAS_DIGEST).fetchone():
                 # Tables of before 0.1.0. The calls in there are compared by their payload.
                 conn.execute("alter table ringostat_raw.calls add column digest bigint")
+            _keep_caller_salt(conn)
     except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
@@ -43,6 +50,31 @@ def create_tables(conn: psycopg.Connection) -> None:
         ) from None
     except errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
+
+
+def _keep_caller_salt(conn: psycopg.Connection) -> None:
+    """Stores RINGOSTAT_CALLER_SALT; without it what is stored stays, at first a random salt.
+
+    A variable that one shell or cron job lacks must not change the keys of all history.
+    """
+    stored = conn.execute(
+        "select value from ringostat_raw.settings where name = 'caller_salt'"
+    ).fetchone()
+    salt = settings.caller_salt() or (stored[0] if stored else secrets.token_hex(32))
+    if stored == (salt,):
+        return
+    conn.execute(
+        """
+        insert into ringostat_raw.settings (name, value) values ('caller_salt', %s)
+        on conflict (name) do update set value = excluded.value
+        """,
+        [salt],
+    )
+    if stored:
+        log.warning(
+            "%s is not the salt of the last load: every caller_key changes on the next build",
+            settings.CALLER_SALT,
+        )
 
 
 @contextmanager

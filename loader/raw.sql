@@ -3,7 +3,7 @@
 
 create schema if not exists ringostat_raw;
 
-create table ringostat_raw.calls (
+create table if not exists ringostat_raw.calls (
     project_id bigint not null,
     call_id text not null,
     call_at timestamptz not null,
@@ -18,13 +18,13 @@ create table ringostat_raw.calls (
 
 -- A window looks for calls of its period, which of them came again and which did not: without this
 -- index it reads the whole table (at 300,000 calls 0.2 s a window instead of 0.04 s, and growing).
-create index calls_call_at on ringostat_raw.calls (project_id, call_at);
+create index if not exists calls_call_at on ringostat_raw.calls (project_id, call_at);
 
 -- dbt reads what changed since its last run: without this index an ordinary day reads all history
 -- (1.3 s more at 1,000,000 calls, and growing).
-create index calls_loaded_at on ringostat_raw.calls (project_id, loaded_at);
+create index if not exists calls_loaded_at on ringostat_raw.calls (project_id, loaded_at);
 
-create table ringostat_raw.loads (
+create table if not exists ringostat_raw.loads (
     load_id bigint generated always as identity,
     project_id bigint not null,
     window_from timestamptz not null,
@@ -40,7 +40,7 @@ create table ringostat_raw.loads (
     primary key (project_id, load_id)
 );
 
-create table ringostat_raw.forms (
+create table if not exists ringostat_raw.forms (
     project_id bigint not null,
     form_id text not null,
     submitted_at timestamptz not null,
@@ -51,10 +51,18 @@ create table ringostat_raw.forms (
     primary key (project_id, form_id)
 );
 
-create index forms_loaded_at on ringostat_raw.forms (project_id, loaded_at);
+create index if not exists forms_loaded_at on ringostat_raw.forms (project_id, loaded_at);
+
+-- The salt of caller_key, for dbt to read: in SQL text, logs and artifacts it would not stay secret.
+create table if not exists ringostat_raw.settings (
+    name text primary key,
+    value text not null
+);
+
+revoke all on ringostat_raw.settings from public;
 
 -- The periods that are loaded without a gap, whatever the windows they were read in.
-create view ringostat_raw.loaded_ranges as
+create or replace view ringostat_raw.loaded_ranges as
 select
     merged.project_id,
     lower(ranges.loaded) as loaded_from,
@@ -70,7 +78,7 @@ from (
 cross join lateral unnest(merged.loaded) as ranges (loaded);
 
 -- How the newest window of each project went, and when one was last landed.
-create view ringostat_raw.last_loads as
+create or replace view ringostat_raw.last_loads as
 select
     newest.project_id,
     newest.status,

@@ -14,6 +14,8 @@ DEFAULT_API_URL = "https://api.ringostat.net"
 DEFAULT_ROW_CAP = 6500
 DEFAULT_STALE_HOURS = 26
 
+CALLER_SALT = "RINGOSTAT_CALLER_SALT"
+
 
 def api_url() -> str:
     """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine."""
@@ -44,6 +46,16 @@ def stale_hours() -> float:
     if not re.fullmatch(r"\d{1,6}(\.\d+)?", value):
         raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: a number is wanted")
     return float(value)
+
+
+def caller_salt() -> str | None:
+    """`RINGOSTAT_CALLER_SALT`; None if it is not set. Raises ConfigurationError if it is not text."""
+    value = os.environ.get(CALLER_SALT)
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{CALLER_SALT} must be UTF-8") from None
+    return value or None
 
 
 def seeds_folder() -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loader import ROOT, database
 from loader.errors import ConfigurationError
+from loader.settings import CALLER_SALT
 
 
 def dbt(*arguments: str, **settings: str) -> int:
@@ -28,10 +29,12 @@ def dbt(*arguments: str, **settings: str) -> int:
         if settings or not (ROOT / "profiles.yml").exists():
             shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
             arguments += ("--profiles-dir", folder)
+        env = {**os.environ, **database.environment(), **settings}
+        env.pop(CALLER_SALT, None)  # dbt reads it from the warehouse
         child = subprocess.run(
             [program, *arguments],
             cwd=ROOT,
-            env={**os.environ, **database.environment(), **settings},
+            env=env,
             stdout=2,  # the file number of stderr: stdout is for results
             check=False,
         )

@@ -1,6 +1,6 @@
 {#
     On-run-end: under each failed test, the first rows that fail it. dbt itself tells only how many
-    there are, and whoever has edited a CSV wants to know which line.
+    there are, and whoever has edited a CSV wants to know which line. Personal columns are left out.
 #}
 {% macro show_failing_rows(results) %}
     {% for result in results
@@ -9,7 +9,11 @@
         {% set failing = 'select * from (' ~ result.node.compiled_code ~ ') as failing limit 10' %}
         {% set rows = run_query(failing) %}
         {% for row in rows.rows %}
-            {% do log('    ' ~ row.values() | join(' | '), info=true) %}
+            {% set shown = [] %}
+            {% for column, value in row.items() %}
+                {% do shown.append(value) if not modules.re.search(personal_columns(), column) %}
+            {% endfor %}
+            {% do log('    ' ~ shown | join(' | '), info=true) %}
         {% endfor %}
     {% endfor %}
 {% endmacro %}

@@ -3,9 +3,9 @@
 -- none, and an incremental run that cannot do so reads a million rows to find a day's.
 select
     project_id,
-    project_id || ':call:' || call_id as conversion_id,
+    'call:' || call_id as contact_id,
     case call_type when 'callback' then 'callback' else 'call' end as conversion_type,
-    call_id as source_id,
+    call_id as landed_id,
     call_at as occurred_at,
     removed_at is not null as is_removed,
 
@@ -56,9 +56,9 @@ union all
 
 select
     project_id,
-    project_id || ':form:' || form_id as conversion_id,
+    'form:' || form_id as contact_id,
     'form' as conversion_type,
-    form_id as source_id,
+    form_id as landed_id,
     submitted_at as occurred_at,
     false as is_removed,
 

@@ -23,7 +23,9 @@ final as (
         conversions.project_id,
         projects.project_name,
         conversions.conversion_type,
-        conversions.source_id,
+        -- what follows `11111:call:` or `11111:form:`
+        substr(conversions.conversion_id, length(conversions.project_id || ':call:') + 1)
+            as source_id,
         conversions.occurred_at,
         conversions.conversion_date,
 

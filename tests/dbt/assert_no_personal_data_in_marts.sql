@@ -1,5 +1,6 @@
--- The marts are open to everybody who may look at reports: a column with a phone number, an address
--- or a link to a recording must not get into them by way of a later edit.
+-- The marts are open to everybody who may look at reports: a column with a phone number, an address,
+-- a link to a recording or an id that is a hash of a number must not get into them by way of a later
+-- edit.
 --
 -- depends_on: {{ ref('fct_conversions') }}
 -- depends_on: {{ ref('rpt_unmapped_pools') }}
@@ -9,9 +10,4 @@ select
 from information_schema.columns
 where
     table_schema = '{{ ref("fct_conversions").schema }}'
-    and (
-        column_name in (
-            'caller', 'caller_number', 'caller_digits', 'phone', 'email', 'landing', 'call_card'
-        )
-        or column_name ~ '_ip$|recording'
-    )
+    and column_name ~ '{{ personal_columns() }}'

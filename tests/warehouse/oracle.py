@@ -50,7 +50,8 @@ ANSWERED_DISPOSITIONS = {"ANSWERED", "PROPER", "REPEATED"}
 
 @dataclass(frozen=True)
 class Settings:
-    """The dbt vars that decide what a mart shows, with the contract's defaults."""
+    """What decides what a mart shows: the dbt vars, with the contract's defaults, and the salt, which
+    is the loader's."""
 
     kpi_mode: str = "all"
     excluded_call_types: tuple[str, ...] = ("out", "transitout")
@@ -59,7 +60,7 @@ class Settings:
     unknown_campaign: str = "Неизвестная кампания"
     unknown_source: str = "(unknown)"
     unknown_type: str = "(unknown)"
-    caller_salt: str = ""
+    caller_salt: str = "salt of the oracle"
 
 
 # ------------------------------------------------------------------------ reading what was answered
@@ -127,7 +128,7 @@ class Conversion:
 
     project_id: int
     conversion_type: str
-    source_id: str
+    landed_id: str
     occurred_at: datetime
     digits: str
     payload: Payload
@@ -137,10 +138,9 @@ class Conversion:
         return self.conversion_type == "form"
 
     @property
-    def conversion_id(self) -> str:
-        """`<project_id>:call:<call_id>` or `<project_id>:form:<form_id>`; a callback is a call."""
-        origin = "form" if self.is_form else "call"
-        return f"{self.project_id}:{origin}:{self.source_id}"
+    def origin(self) -> str:
+        """A callback is a call."""
+        return "form" if self.is_form else "call"
 
     def text(self, field: str) -> str | None:
         return text(self.payload, field)
@@ -176,7 +176,7 @@ def call_conversion(project_id: int, call: Payload, zone: ZoneInfo) -> Conversio
     return Conversion(
         project_id=project_id,
         conversion_type="callback" if call_type(call) == "callback" else "call",
-        source_id=call_id(call),
+        landed_id=call_id(call),
         occurred_at=moment(text(call, "calldate") or "", zone),
         digits=caller_digits(call),
         payload=call,
@@ -188,7 +188,7 @@ def form_conversion(project_id: int, form: Payload, zone: ZoneInfo) -> Conversio
     return Conversion(
         project_id=project_id,
         conversion_type="form",
-        source_id=text(form, "form_id"),
+        landed_id=text(form, "form_id"),
         occurred_at=moment(text(form, "submitted_at") or "", zone),
         digits=digits(text(form, "phone")),
         payload={field: form.get(field) for field in FORM_FIELDS},
@@ -200,8 +200,9 @@ def loaded_history(
 ) -> list[Conversion]:
     """A project's conversions of all kinds, in the order in which they happened.
 
-    Of rows with one id the last counts. The order is that of (occurred_at, conversion_id), ids
-    compared by code point, so that it is total even within one second.
+    Of rows with one id the last counts. The order is that of (occurred_at, call or form, id), ids
+    as they are landed and compared by code point, so that it is total even within one second and no
+    salt changes it.
     """
     project_id, zone = int(project["project_id"]), ZoneInfo(project["time_zone"])
     last_calls = {call_id(call): call for call in calls}.values()
@@ -212,7 +213,7 @@ def loaded_history(
         if not is_excluded(call, settings)
     ]
     conversions += [form_conversion(project_id, form, zone) for form in last_forms]
-    return sorted(conversions, key=lambda one: (one.occurred_at, one.conversion_id))
+    return sorted(conversions, key=lambda one: (one.occurred_at, one.origin, one.landed_id))
 
 
 # -------------------------------------------------------------------------------------- attribution
@@ -414,6 +415,19 @@ def caller_key(conversion: Conversion, settings: Settings) -> str | None:
     return sha256(settings.caller_salt + conversion.digits) if conversion.digits else None
 
 
+def source_id(conversion: Conversion, settings: Settings) -> str:
+    """“Call or form id”; a hash that stands for one is salted: “no phone number” may be found by
+    hashing all of them."""
+    if not conversion.landed_id.startswith("sha256:"):
+        return conversion.landed_id
+    return "sha256:" + sha256(settings.caller_salt + conversion.landed_id)
+
+
+def conversion_id(conversion: Conversion, settings: Settings) -> str:
+    """`<project_id>:call:<source_id>` or `<project_id>:form:<source_id>`."""
+    return f"{conversion.project_id}:{conversion.origin}:{source_id(conversion, settings)}"
+
+
 def is_answered(conversion: Conversion) -> bool | None:
     """“`ANSWERED`, `PROPER`, `REPEATED`; null for forms”; false for a call without disposition."""
     if conversion.is_form:
@@ -453,11 +467,11 @@ def fct_conversions(
             tagged = is_tagged(conversion, own_tags)
             rows.append(
                 {
-                    "conversion_id": conversion.conversion_id,
+                    "conversion_id": conversion_id(conversion, settings),
                     "project_id": project_id,
                     "project_name": project["project_name"],
                     "conversion_type": conversion.conversion_type,
-                    "source_id": conversion.source_id,
+                    "source_id": source_id(conversion, settings),
                     "occurred_at": conversion.occurred_at,
                     "conversion_date": day,
                     "traffic_source": source.traffic_source,

@@ -18,6 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from loader import raw
 from loader.load import Asked, load_projects
 from loader.projects import choose, read_projects
 from loader.sandbox import Sandbox, SandboxProject
@@ -48,6 +49,7 @@ class Source:
             for row in account.projects
         )
         monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
+        monkeypatch.setenv("RINGOSTAT_CALLER_SALT", Settings().caller_salt)
         for row in account.projects:
             monkeypatch.setenv(row["auth_key_env"], f"key-{row['project_id']}")
 
@@ -144,6 +146,7 @@ def test_a_change_of_settings_needs_no_full_refresh(
         Settings(),
     ):
         monkeypatch.setenv("RINGOSTAT_CALLER_SALT", settings.caller_salt)
+        raw.create_tables(conn)
         build(**_vars(settings))
         assert_marts_equal(conn, account, settings)
 

@@ -204,6 +204,10 @@ def test_ids_name_project_kind_and_source() -> None:
 def test_a_call_without_id_is_known_by_a_hash(uniqueid: str | None) -> None:
     expected = hashlib.sha256(b"2026-05-04T12:00:00+0300|380441112233|").hexdigest()
     assert call_id(call(uniqueid)) == f"sha256:{expected}"
+    row = the_conversion(call(uniqueid), settings=Settings(caller_salt="salt"))
+    salted = hashlib.sha256(f"saltsha256:{expected}".encode()).hexdigest()
+    assert row["source_id"] == f"sha256:{salted}"
+    assert row["conversion_id"] == f"1:call:sha256:{salted}"
 
 
 def test_of_rows_with_one_id_the_last_counts() -> None:

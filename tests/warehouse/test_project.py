@@ -236,7 +236,7 @@ def test_a_run_writes_what_has_changed_and_little_else(
     (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Radio,s,t,First,,\n")
     build()
 
-    conversions = _versions(raw, "int_conversions", "source_id")
+    conversions = _versions(raw, "int_conversions", "contact_id")
     raw.execute(
         """
         update ringostat_raw.calls
@@ -246,7 +246,8 @@ def test_a_run_writes_what_has_changed_and_little_else(
     )
     build()
     # with b the other conversion of its caller, with x none of its caller's other calls
-    assert _written_since(conversions, raw, "int_conversions", "source_id") == {"b", "c", "x"}
+    written = _written_since(conversions, raw, "int_conversions", "contact_id")
+    assert written == {"call:b", "call:c", "call:x"}
 
     key = "coalesce(pool_name, '') || attribution_key || staged_at"
     keys = _versions(raw, "int_attribution", key)

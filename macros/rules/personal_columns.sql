@@ -1,0 +1,11 @@
+{#
+    The names of columns that tell who called, as a regular expression: they are neither in the marts
+    nor in a log. The ids are among them because an id that the loader made is a hash of a row with
+    the phone number in it.
+#}
+{% macro personal_columns() -%}
+    {{ return(
+        '^(caller|caller_number|caller_digits|dst|phone|email|landing|call_card|payload'
+        ~ '|call_id|form_id|contact_id|landed_id)$|_ip$|recording'
+    ) }}
+{%- endmacro %}
