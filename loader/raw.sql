@@ -56,7 +56,7 @@ create index if not exists forms_loaded_at on ringostat_raw.forms (project_id, l
 -- The salt of caller_key, for dbt to read: in SQL text, logs and artifacts it would not stay secret.
 create table if not exists ringostat_raw.settings (
     name text primary key,
-    value text not null
+    value text not null check (value <> '')
 );
 
 revoke all on ringostat_raw.settings from public;

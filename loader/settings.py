@@ -49,7 +49,7 @@ def stale_hours() -> float:
 
 
 def caller_salt() -> str | None:
-    """`RINGOSTAT_CALLER_SALT`; None if it is not set. Raises ConfigurationError if it is not text."""
+    """`RINGOSTAT_CALLER_SALT`, None if it is not set or empty; or ConfigurationError."""
     value = os.environ.get(CALLER_SALT)
     try:
         (value or "").encode()

@@ -39,9 +39,7 @@
 {% macro require_caller_salt(settings) %}
     {%- if execute and (
         not load_relation(settings)
-        or not run_query(
-            "select 1 from " ~ settings ~ " where name = 'caller_salt' and value <> ''"
-        ).rows
+        or not run_query("select 1 from " ~ settings ~ " where name = 'caller_salt'").rows
     ) -%}
     {%- do exceptions.raise_compiler_error(
         "The salt of caller_key is missing in " ~ settings.include(database=false)

@@ -50,8 +50,7 @@ ANSWERED_DISPOSITIONS = {"ANSWERED", "PROPER", "REPEATED"}
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides what a mart shows: the dbt vars, with the contract's defaults, and the salt, which
-    is the loader's."""
+    """What decides what a mart shows: the dbt vars, with the contract's defaults, and the salt."""
 
     kpi_mode: str = "all"
     excluded_call_types: tuple[str, ...] = ("out", "transitout")

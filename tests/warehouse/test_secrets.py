@@ -1,0 +1,315 @@
+"""Who called stays secret: no number, no Auth-key and no salt in a log, an artifact or a mart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from bi import docs
+from loader import ROOT, raw
+from loader.commands.dbt import dbt
+from loader.sandbox import Sandbox, SandboxProject
+
+Build = Callable[..., None]
+
+SALT = "Salt-Of-The-Tests-93ab"
+KEY = "Key-Of-The-Tests-7d2e"
+
+# The caller of a call with an id and of one without, the number that the office called, a form's.
+NUMBERS = ("380671234567", "380672345678", "380673456789", "380674567891")
+CALLS = [
+    {"uniqueid": "ua9.1", "caller": NUMBERS[0], "dst": "380441110001", "call_type": "in"},
+    {"uniqueid": "", "caller": f"+{NUMBERS[1]}", "dst": "380441110001", "call_type": "in"},
+    {"uniqueid": "ua9.3", "caller": "101", "dst": NUMBERS[2], "call_type": "out"},
+]
+FORM = {"submitted_at": "2024-05-02T10:00:00+03:00", "phone": "+38 (067) 456-78-91"}
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of seeds with one project in it."""
+    folder = tmp_path / "seeds"
+    folder.mkdir()
+    for file in (ROOT / "seeds").glob("*.csv"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    with (folder / "projects.csv").open("a") as file:
+        file.write("11111,Clinic,,Europe/Kyiv,,2024-05-01,true\n")
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An API that answers `CALLS`, and its Auth-key."""
+    calls = [
+        {"calldate": f"2024-05-01T1{hour}:00:00+0300", **call} for hour, call in enumerate(CALLS)
+    ]
+    with Sandbox([SandboxProject(11111, KEY, "Europe/Kyiv", calls)]) as sandbox:
+        monkeypatch.setenv("RINGOSTAT_API_URL", sandbox.url)
+        monkeypatch.setenv("RINGOSTAT_AUTH_KEY", KEY)
+        yield
+
+
+@pytest.mark.slow
+def test_verbose_runs_artifacts_docs_and_marts_tell_no_secret(
+    api: None,
+    seeds: Path,
+    conn: psycopg.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
+    written = tmp_path / "written"
+    monkeypatch.setenv("DBT_TARGET_PATH", str(written / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(written / "logs"))
+    monkeypatch.setenv("DBT_LOG_LEVEL", "debug")
+    monkeypatch.setattr(docs, "PAGE", written / "site" / "index.html")
+    forms = tmp_path / "forms.jsonl"
+    forms.write_text(json.dumps(FORM))
+    period = ("--since", "2024-05-01", "--until", "2024-06-01")
+
+    _ringostat("forms", "import", str(forms), "--project", "11111")
+    _ringostat("run", *period)
+    marts = _texts(conn, "ringostat_marts")
+    assert "11111:call:ua9.1" in marts
+    assert "11111:call:sha256:" in marts
+    assert "11111:form:sha256:" in marts
+    # The failing rows that dbt shows next, some of which have a hash for an id.
+    conn.execute("update ringostat_intermediate.int_conversions set conversion_date = null")
+    _ringostat("run", *period, code=1)
+    assert docs.build() == 0
+
+    output = "".join(capfd.readouterr())
+    assert "On model.ringostat.int_conversions:" in output  # with its SQL
+    assert "conversion_date | 11111 | 11111:call:ua9.1 | None" in output
+    files = [file for file in written.rglob("*") if file.is_file()]
+    assert {
+        "manifest.json",
+        "run_results.json",
+        "partial_parse.msgpack",
+        "dbt.log",
+        "index.html",
+    } <= {file.name for file in files}
+    ids = conn.execute(
+        """
+        select call_id from ringostat_raw.calls where call_id like 'sha256:%'
+        union all
+        select form_id from ringostat_raw.forms where form_id like 'sha256:%'
+        """
+    ).fetchall()
+    assert len(ids) == 2
+    secrets = [SALT, KEY, *NUMBERS, FORM["phone"], *map(_sha256, NUMBERS)]
+    secrets += [landed_id.removeprefix("sha256:") for (landed_id,) in ids]
+    for secret in secrets:
+        assert secret not in marts
+        assert secret not in output
+        for file in files:
+            assert secret.encode() not in file.read_bytes(), f"{secret} in {file}"
+
+
+def test_dbt_does_not_get_the_salt(
+    warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
+    environments = []
+
+    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
+        environments.append(env)
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert dbt("build") == 0
+    assert SALT not in environments[0].values()
+    assert os.environ["RINGOSTAT_CALLER_SALT"] == SALT
+
+
+def test_without_the_variable_a_random_salt_is_made_once(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw.create_tables(conn)
+    made = _salt(conn)
+    assert len(made) == 64
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", "")
+    raw.create_tables(conn)
+    assert _salt(conn) == made
+    # Tables of an older version have no salt yet.
+    conn.execute("drop table ringostat_raw.settings")
+    raw.create_tables(conn)
+    assert _salt(conn) not in (made, "")
+    assert not caplog.records
+
+
+def test_the_variable_is_stored_and_another_one_replaces_it_with_a_warning(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = f"{SALT} '%s' $1", f"{SALT} 2"
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", first)
+    raw.create_tables(conn)
+    raw.create_tables(conn)
+    monkeypatch.delenv("RINGOSTAT_CALLER_SALT")
+    raw.create_tables(conn)
+    assert _salt(conn) == first
+    assert not caplog.records
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", second)
+    raw.create_tables(conn)
+    assert _salt(conn) == second
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "every caller_key changes on the next build" in record.getMessage()
+    assert SALT not in record.getMessage()
+
+
+def test_keys_change_with_the_salt_and_with_nothing_else(
+    seeds: Path, conn: psycopg.Connection, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw.create_tables(conn)
+    hashed = "sha256:" + _sha256(f"2024-05-01T10:00:00+0300|{NUMBERS[1]}|380441110001")
+    _land(conn, "ua9.1", NUMBERS[0])
+    _land(conn, hashed, NUMBERS[1])
+
+    def keys() -> set[tuple[str, str, str]]:
+        rows = conn.execute(
+            "select conversion_id, source_id, caller_key from ringostat_marts.fct_conversions"
+        ).fetchall()
+        assert len(rows) == len(set(rows)) == 2
+        return set(rows)
+
+    def expected(salt: str) -> set[tuple[str, str, str]]:
+        public_id = "sha256:" + _sha256(salt + hashed)
+        return {
+            ("11111:call:ua9.1", "ua9.1", _sha256(salt + NUMBERS[0])),
+            (f"11111:call:{public_id}", public_id, _sha256(salt + NUMBERS[1])),
+        }
+
+    build()
+    made = _salt(conn)
+    assert made
+    assert keys() == expected(made)
+    raw.create_tables(conn)
+    build()
+    assert keys() == expected(made)
+
+    monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
+    build()
+    assert keys() == expected(made), "the loader alone stores a salt"
+    raw.create_tables(conn)
+    build()
+    assert keys() == expected(SALT)
+
+    monkeypatch.delenv("RINGOSTAT_CALLER_SALT")
+    raw.create_tables(conn)
+    build()
+    assert keys() == expected(SALT)
+    build("--full-refresh")
+    assert keys() == expected(SALT)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "delete from ringostat_raw.settings",
+        "drop table ringostat_raw.settings",
+    ],
+)
+def test_no_build_goes_without_a_salt(
+    loss: str,
+    seeds: Path,
+    conn: psycopg.Connection,
+    build: Build,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    raw.create_tables(conn)
+    _land(conn, "ua9.1", NUMBERS[0])
+    conn.execute(loss)
+    with pytest.raises(AssertionError):
+        build()
+    output = "".join(capfd.readouterr())
+    assert "The salt of caller_key is missing in" in output
+    assert "run `ringostat load` once" in output
+    assert conn.execute("select to_regclass('ringostat_marts.fct_conversions')").fetchone() == (
+        None,
+    )
+
+
+def test_failing_rows_show_no_personal_column(
+    seeds: Path, conn: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
+) -> None:
+    raw.create_tables(conn)
+    _land(conn, "sha256:c0ffee", NUMBERS[0])
+    build()
+    code = "select *, '10.0.0.7' as visitor_ip from ringostat_intermediate.int_conversions"
+    failed = {
+        "node": {"resource_type": "test", "name": "a_users_test", "compiled_code": code},
+        "failures": 1,
+    }
+    arguments = json.dumps({"results": [failed]})
+    assert dbt("run-operation", "show_failing_rows", "--args", arguments) == 0
+    output = "".join(capfd.readouterr())
+    assert "11111 | 11111:call:sha256:" in output
+    for secret in (NUMBERS[0], "c0ffee", "10.0.0.7"):
+        assert secret not in output
+
+
+def test_a_personal_column_in_a_mart_fails_the_build(
+    seeds: Path, conn: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
+) -> None:
+    raw.create_tables(conn)
+    build()
+    columns = ("caller_digits", "contact_id", "remote_ip", "recording_wav")
+    conn.execute(
+        "create view ringostat_marts.theirs as select 1 as caller_key, "
+        + ", ".join(f"'' as {column}" for column in columns)
+    )
+    assert dbt("test", "--select", "assert_no_personal_data_in_marts") == 1
+    output = "".join(capfd.readouterr())
+    for column in columns:
+        assert f"theirs | {column}" in output
+    assert "theirs | caller_key" not in output
+
+
+def _ringostat(*arguments: str, code: int = 0) -> None:
+    """`ringostat -v …` in a process of its own, which prints to this one's stdout and stderr."""
+    done = subprocess.run([sys.executable, "-m", "loader", "-v", *arguments], cwd=ROOT, check=False)
+    assert done.returncode == code
+
+
+def _land(conn: psycopg.Connection, call_id: str, caller: str) -> None:
+    at = datetime(2024, 5, 1, 7, tzinfo=timezone.utc)
+    conn.execute(
+        """
+        insert into ringostat_raw.calls
+            (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at)
+        values (11111, %s, %s, %s, 1, now(), now())
+        """,
+        [call_id, at, Jsonb({"caller": caller, "dst": "380441110001", "call_type": "in"})],
+    )
+
+
+def _salt(conn: psycopg.Connection) -> str:
+    return conn.execute("select value from ringostat_raw.settings").fetchone()[0]
+
+
+def _texts(conn: psycopg.Connection, schema: str) -> str:
+    """All rows of all tables and views of a schema, as text."""
+    tables = conn.execute(
+        "select table_name from information_schema.tables where table_schema = %s", [schema]
+    ).fetchall()
+    return "\n".join(
+        str(conn.execute(f"select x::text from {schema}.{table} as x").fetchall())
+        for (table,) in tables
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
