@@ -114,7 +114,7 @@ def read_zone(name: str) -> ZoneInfo | None:
 
 
 def is_project_number(text: str) -> bool:
-    return re.fullmatch(r"[1-9]\d{0,17}", text) is not None
+    return re.fullmatch(r"[1-9][0-9]{0,17}", text) is not None
 
 
 def is_key_variable(text: str) -> bool:
@@ -125,6 +125,7 @@ def is_key_variable(text: str) -> bool:
 # have put the key there.
 _CELLS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("project_id", is_project_number, "a project number is wanted, such as 11111"),
+    ("project_name", lambda cell: not csv_file.is_blank(cell), "must not be empty"),
     (
         "auth_key_env",
         lambda cell: not cell or is_key_variable(cell),

@@ -8,21 +8,16 @@
     time of the same caller's conversion before this one, null if there is none.
 #}
 {% macro is_primary(caller_digits, unique_call, call_counter, occurred_at, previous_at) -%}
-    {%- set rule = var('ringostat_primary_rule') -%}
     {%- set window_days = var('ringostat_primary_window_days') -%}
-    {%- if rule == 'vendor' -%}
+    {%- if var('ringostat_primary_rule') == 'vendor' -%}
     {{ caller_digits }} is null
     or coalesce({{ unique_call }}, {{ call_counter }} = 1, {{ previous_at }} is null)
-    {%- elif rule == 'first_contact' -%}
+    {%- else -%}
     {{ caller_digits }} is null
     or {{ previous_at }} is null
     {%- if window_days is not none %}
     {#- Hours, not days: a day of an interval is 23 or 25 hours long when the clock changes. #}
     or {{ occurred_at }} - {{ previous_at }} >= make_interval(hours => 24 * {{ window_days }})
     {%- endif -%}
-    {%- else -%}
-    {{ exceptions.raise_compiler_error(
-        "ringostat_primary_rule is '" ~ rule ~ "': set it to vendor or first_contact"
-    ) }}
     {%- endif -%}
 {%- endmacro %}

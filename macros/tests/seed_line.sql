@@ -4,14 +4,17 @@
     || concat_ws(
         ',',
         {% for column in columns -%}
-        coalesce({{ column }}::text, ''){{ ',' if not loop.last }}
+        coalesce({{ column }}, ''){{ ',' if not loop.last }}
         {% endfor %}
     ) || ': '
 {%- endmacro %}
 
 
+{# Without auth_key_env: somebody may have put the key there. #}
 {% macro project_line() -%}
-    {{ seed_line('projects', ['project_id', 'project_name', 'time_zone', 'kpi_mode']) }}
+    {{ seed_line('projects', [
+        'project_id', 'project_name', 'time_zone', 'kpi_mode', 'load_from', 'is_active',
+    ]) }}
 {%- endmacro %}
 
 

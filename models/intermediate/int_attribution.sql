@@ -41,7 +41,7 @@ projects as (
     select
         projects.project_id,
         {{ surrogate_key([
-            "string_agg(channels::text, ' ' order by channels.channel_id, channels::text)"
+            "string_agg(to_jsonb(channels)::text, ' ' order by channels.channel_id)"
         ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
     left join channels on projects.project_id = channels.project_id

@@ -31,8 +31,9 @@ projects as (
     select
         projects.project_id,
         count(kpi_tags.tag) > 0 as has_tags,
-        {{ surrogate_key(["string_agg(kpi_tags::text, ' ' order by kpi_tags::text)"]) }}
-            as made_with
+        {{ surrogate_key([
+            "string_agg(to_jsonb(kpi_tags)::text, ' ' order by to_jsonb(kpi_tags)::text)"
+        ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
     left join kpi_tags on projects.project_id = kpi_tags.project_id
     group by projects.project_id

@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from loader import raw as raw_tables
 from loader.commands.dbt import dbt
+
+from .support import CHANNELS, ONE_PROJECT, TAGS, land
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +36,21 @@ def build(
         assert dbt("build", "--quiet", "--vars", json.dumps(variables), *arguments) == 0
 
     return run
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of seeds with one project in it."""
+    (tmp_path / "projects.csv").write_text(ONE_PROJECT)
+    (tmp_path / "static_channels.csv").write_text(CHANNELS)
+    (tmp_path / "kpi_tags.csv").write_text(TAGS)
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def raw(conn: psycopg.Connection, seeds: Path) -> psycopg.Connection:
+    """A warehouse with the raw tables and one call in them."""
+    raw_tables.create_tables(conn)
+    land(conn, "a", caller="380001", pool_name="Billboard")
+    return conn

@@ -1,10 +1,7 @@
-"""What the dbt project promises besides its numbers: style, seeds' faults, rights, steady views."""
+"""What the dbt project promises besides its numbers: style, rights, steady views."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -14,42 +11,21 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
-from loader import ROOT, database
+from loader import database
 from loader import raw as raw_tables
 from loader.commands.status import read_status
 from loader.projects import read_projects
 
+from .support import CHANNELS, ONE_PROJECT, PROJECTS
+from .support import land as _land
+from .support import one as _one
+from .support import run_dbt as _dbt
+from .support import run_program as _run
+
 Build = Callable[..., None]
 
 EVERY_WARNING = '{"error": "all"}'  # is an error
-
-PROJECTS = "project_id,project_name,auth_key_env,time_zone,kpi_mode,load_from,is_active\n"
-CHANNELS = (
-    "project_id,parameter,parameter_value,traffic_source,traffic_type,campaign,"
-    "valid_from,valid_to\n"
-)
-TAGS = "project_id,parameter,parameter_value,tag\n"
-ONE_PROJECT = PROJECTS + "1,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
-
-
-@pytest.fixture
-def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of seeds with one project in it."""
-    (tmp_path / "projects.csv").write_text(ONE_PROJECT)
-    (tmp_path / "static_channels.csv").write_text(CHANNELS)
-    (tmp_path / "kpi_tags.csv").write_text(TAGS)
-    monkeypatch.setenv("RINGOSTAT_SEEDS", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def raw(conn: psycopg.Connection, seeds: Path) -> psycopg.Connection:
-    """A warehouse with the raw tables and one call in them."""
-    raw_tables.create_tables(conn)
-    _land(conn, "a", caller="380001", pool_name="Billboard")
-    return conn
 
 
 def test_the_project_parses_with_no_warning_and_no_deprecated_key(
@@ -73,81 +49,6 @@ def test_an_empty_warehouse_and_empty_seeds_build(
     monkeypatch.setenv("RINGOSTAT_SEEDS", "seeds")  # as shipped: headers only
     build("--with-tests")
     assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
-
-
-FAULTS = {
-    "projects": {
-        "2,Two,,Europe/Kiew,,2024-01-01,true": "time_zone is no IANA name",
-        "3,Three,,Europe/Kyiv,some,2024-01-01,true": "kpi_mode is none of",
-    },
-    "static_channels": {
-        "7,pool_name,A,s,t,c,,": "project_id is not in projects.csv",
-        "1,pool,A,s,t,c,,": "parameter is none of",
-        "1,pool_name,B,,t,c,,": "traffic_source is empty",
-        "1,pool_name,C,s,,c,,": "traffic_type is empty",
-        "1,pool_name,D,s,t,,,": "campaign is empty",
-        "1,pool_name,,s,t,c,,": "parameter_value is empty",
-        "1,pool_name,E,s,t,c,2024-02-02,2024-02-01": "valid_to is before valid_from",
-        "1,pool_name,F,s,t,c,,2024-02-01": "its days overlap",
-        "1,pool_name,F,s,t,d,2024-02-01,": "its days overlap",
-    },
-    "kpi_tags": {
-        "7,disposition,PROPER,Target": "project_id is not in projects.csv",
-        "1,dispositions,PROPER,Target": "parameter is none of",
-        "1,disposition,PROPER,": "tag is empty",
-        "1,disposition,,Target": "parameter_value is empty",
-        "1,disposition,DOUBLE,Target\n1,disposition,DOUBLE,Target": "more than once",
-    },
-}
-
-
-def test_a_fault_in_the_seeds_stops_the_build_and_names_the_row(
-    seeds: Path, dbt_folder: Path, conn: psycopg.Connection
-) -> None:
-    for file, rows in FAULTS.items():
-        with (seeds / f"{file}.csv").open("a") as seed:
-            seed.writelines(f"{row}\n" for row in rows)
-    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/dbt/seeds")
-    assert built.returncode == 1, built.stdout
-    for file, rows in FAULTS.items():
-        for row, message in rows.items():
-            named = f"seeds/{file}.csv: {_as_named(file, row)}: {message}"
-            assert any(_begins(line, named) for line in built.stdout.splitlines()), named
-
-
-def _as_named(file: str, row: str) -> str:
-    """The row as the message shows it: of a project only what can be at fault."""
-    row = row.splitlines()[0]
-    if file != "projects":
-        return row
-    project_id, name, _, zone, mode, *_ = row.split(",")
-    return f"{project_id},{name},{zone},{mode}"
-
-
-def _begins(line: str, named: str) -> bool:
-    head, _, tail = named.rpartition(": ")
-    return head in line and tail in line
-
-
-def test_a_space_at_a_values_end_is_a_warning(
-    seeds: Path, dbt_folder: Path, conn: psycopg.Connection
-) -> None:
-    (seeds / "static_channels.csv").write_text(CHANNELS + '1,pool_name,"A ",s,t,c,,\n')
-    built = _dbt(dbt_folder, "build", "--select", "resource_type:seed", "path:tests/dbt/seeds")
-    assert built.returncode == 0, built.stdout
-    assert "parameter_value begins or ends with a space" in built.stdout
-
-
-def test_a_faulty_edit_leaves_the_marts_as_they_were(
-    raw: psycopg.Connection, seeds: Path, dbt_folder: Path, build: Build
-) -> None:
-    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Billboard,s,t,First,,\n")
-    build()
-    _land(raw, "b", caller="380002", pool_name="Billboard")
-    (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Billboard,s,t,,,\n")
-    assert _dbt(dbt_folder, "build").returncode == 1
-    campaigns = raw.execute("select campaign from ringostat_marts.fct_conversions").fetchall()
-    assert campaigns == [("First",)]
 
 
 def test_views_upon_the_marts_survive_a_build(raw: psycopg.Connection, build: Build) -> None:
@@ -492,35 +393,8 @@ def _written_since(
     return {name for name in now if now[name] != before.get(name)}
 
 
-def _dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run(folder, "dbt", "--no-use-colors", *arguments, "--profiles-dir", str(folder))
-
-
-def _run(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A program of the virtual environment in the project's folder, on the test's warehouse."""
-    (folder / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
-    return subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "DBT_PROFILES_DIR": str(folder),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
-
 def _relations(conn: psycopg.Connection, schema: str) -> list[tuple[str, str]]:
     return conn.execute(
         "select table_schema, table_name from information_schema.tables where table_schema = %s",
         [schema],
     ).fetchall()
-
-
-def _one(conn: psycopg.Connection, query: str | sql.Composed) -> object:
-    return conn.execute(query).fetchone()[0]

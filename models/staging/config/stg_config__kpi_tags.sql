@@ -1,11 +1,24 @@
+-- The last KPI tags that passed their tests: a table, as stg_config__projects.
+--
+-- depends_on: {{ ref('projects') }}
+-- depends_on: {{ ref('static_channels') }}
+{{
+    config(
+        materialized='incremental',
+        unique_key=['project_id', 'parameter', 'parameter_value', 'tag'],
+        incremental_strategy='replace',
+        on_schema_change='append_new_columns',
+    )
+}}
+
 with
 
 kpi_tags as (
-    select * from {{ ref('kpi_tags') }}
+    {{ typed_seed('kpi_tags') }}
 ),
 
-typed as (
-    select
+final as (
+    select distinct
         project_id,
         parameter,
         case
@@ -16,4 +29,4 @@ typed as (
     from kpi_tags
 )
 
-select * from typed
+select * from final

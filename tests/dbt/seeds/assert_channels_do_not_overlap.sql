@@ -5,9 +5,9 @@ channels as (
     select
         *,
         row_number() over (order by valid_from nulls first, valid_to, campaign) as place,
-        daterange(valid_from, valid_to, '[]') as valid_days
+        coalesce({{ day('valid_from') }}, '-infinity') as first_day,
+        coalesce({{ day('valid_to') }}, 'infinity') as last_day
     from {{ ref('static_channels') }}
-    where valid_to is null or valid_from is null or valid_to >= valid_from
 )
 
 select
@@ -22,5 +22,8 @@ where exists (
         and rivals.parameter = channels.parameter
         and rivals.parameter_value = channels.parameter_value
         and rivals.place <> channels.place
-        and rivals.valid_days && channels.valid_days
+        and rivals.first_day <= channels.last_day
+        and rivals.last_day >= channels.first_day
+        and channels.first_day <= channels.last_day
+        and rivals.first_day <= rivals.last_day
 )

@@ -1,13 +1,17 @@
--- Values are compared exactly. A space at an end is most often a slip of the hand, but a pool may
--- really be called so: a warning.
+-- Values are compared exactly, and labels are grouped by. A space at an end is most often a slip of
+-- the hand, but a pool may really be called so: a warning.
 {{ config(severity='warn') }}
 
-select {{ channel_line() }} || 'parameter_value begins or ends with a space' as fault
+{% for column in ['parameter_value', 'traffic_source', 'traffic_type', 'campaign'] %}
+select {{ channel_line() }} || '{{ column }} begins or ends with a space' as fault
 from {{ ref('static_channels') }}
-where parameter_value <> btrim(parameter_value, {{ whitespace() }})
-
+where {{ column }} <> btrim({{ column }}, {{ whitespace() }})
 union all
+{% endfor %}
 
-select {{ tag_line() }} || 'parameter_value begins or ends with a space'
+{% for column in ['parameter_value', 'tag'] %}
+select {{ tag_line() }} || '{{ column }} begins or ends with a space' as fault
 from {{ ref('kpi_tags') }}
-where parameter_value <> btrim(parameter_value, {{ whitespace() }})
+where {{ column }} <> btrim({{ column }}, {{ whitespace() }})
+{{ 'union all' if not loop.last }}
+{% endfor %}

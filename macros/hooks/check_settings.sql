@@ -1,0 +1,81 @@
+{#
+    On-run-start: refuses a setting that is misspelt, or whose value would count something else than
+    its name says, before anything is built. All that is wrong is told at once, a line each.
+#}
+{% macro check_settings() %}
+    {%- if execute -%}
+    {%- set values = setting_values() -%}
+    {%- set faults = [] -%}
+    {%- for name in given_settings() if name not in values -%}
+        {%- do faults.append(
+            name ~ ' is not a setting: the settings are ' ~ values | join(', ')
+        ) -%}
+    {%- endfor -%}
+    {%- for name, rule in values.items() if not is_right_setting(var(name), rule) -%}
+        {%- do faults.append(name ~ ' is ' ~ shown(var(name)) ~ ', but must ' ~ rule.must) -%}
+    {%- endfor -%}
+    {%- set stale_hours = env_var('RINGOSTAT_STALE_HOURS', '26') -%}
+    {%- if not modules.re.fullmatch('[0-9]{1,6}([.][0-9]+)?', stale_hours) -%}
+        {%- do faults.append(
+            'RINGOSTAT_STALE_HOURS is ' ~ shown(stale_hours) ~ ', but must be a number of hours'
+        ) -%}
+    {%- endif -%}
+    {%- if faults -%}
+        {%- do exceptions.raise_compiler_error(faults | join('\n')) -%}
+    {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{# The names that begin as ours do, in `--vars` and in the vars of dbt_project.yml, each once. #}
+{% macro given_settings() %}
+    {%- set names = (invocation_args_dict.vars or {}).keys() | list -%}
+    {%- for project in var.packages_for_node() -%}
+        {%- for name, value in project.vars.to_dict().items() -%}
+            {#- The vars of one package stand below its name. -#}
+            {%- do names.extend(value.keys() if value is mapping else [name]) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- set ours = [] -%}
+    {%- for name in names | unique if name is string and name.startswith('ringostat_') -%}
+        {%- do ours.append(name) -%}
+    {%- endfor -%}
+    {{ return(ours) }}
+{% endmacro %}
+
+
+{% macro is_right_setting(value, rule) %}
+    {%- if value is none -%}
+        {{ return(rule.optional or false) }}
+    {%- endif -%}
+    {%- if rule.one_of is defined and value not in rule.one_of -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- if rule.kind == 'text' -%}
+        {{ return(value is string and value | trim | length > 0) }}
+    {%- elif rule.kind == 'words' -%}
+        {%- if value is string or value is mapping or value is not iterable -%}
+            {{ return(false) }}
+        {%- endif -%}
+        {%- set wrong = [] -%}
+        {%- for word in value -%}
+            {%- if word is not string or word != word | lower
+                or not modules.re.fullmatch("[^\\s,'\"]+", word) -%}
+                {%- do wrong.append(word) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {{ return(not wrong) }}
+    {%- elif rule.kind in ('whole', 'number') -%}
+        {%- if value is boolean or value is not number or (rule.kind == 'whole' and value is float) -%}
+            {{ return(false) }}
+        {%- endif -%}
+        {{ return(rule.least <= value <= rule.most) }}
+    {%- endif -%}
+    {{ return(true) }}
+{% endmacro %}
+
+
+{# A value as YAML would have it. #}
+{% macro shown(value) %}
+    {{ return('"' ~ value ~ '"' if value is string else tojson(value, value | string)) }}
+{% endmacro %}

@@ -1,0 +1,36 @@
+{#
+    The cells of a CSV as values of their types, null if they are empty. A cell that breaks its rule
+    (macro seed_cells) raises an error that shows the cell: the cast of a sentence to a type.
+
+    `offset 0` keeps Postgres from working out the sentence beforehand, which it does where it knows
+    the cells without reading a table, as in a unit test.
+#}
+{% macro typed_seed(seed) %}
+    select
+        {%- for column, cell in seed_cells(seed).items() if cell.type %}
+        case
+            when {{ cell.is_right }}
+                {%- if cell.type == 'text' %}
+                then nullif({{ column }}, '')
+                {%- else %}
+                then nullif({{ column }}, '')::{{ cell.type }}
+                {%- endif %}
+            else (
+                'seeds/{{ seed }}.csv: {{ column }} is "' || coalesce({{ column }}, '')
+                || '", but must {{ cell.must }}'
+            )::{{ 'boolean::text' if cell.type == 'text' else cell.type }}
+        end as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (select * from {{ ref(seed) }} offset 0) as cells
+{% endmacro %}
+
+
+{#
+    Pre-hook of the staging models of configuration: reads all cells of all CSVs, so that a faulty one
+    stops all of these models, also in a run without tests.
+#}
+{% macro read_all_seeds() %}
+    {%- for seed in ['projects', 'static_channels', 'kpi_tags'] %}
+    select count(typed::text) from ({{ typed_seed(seed) }}) as typed;
+    {%- endfor %}
+{% endmacro %}

@@ -1,0 +1,88 @@
+{#
+    What each cell of a CSV must be: `is_right`, an SQL condition that never raises, and `must`, the
+    same in words. The tests of the seeds show the rows that break a rule; staging casts by it to
+    `type`, so that a build without tests stops as well. Where there is no type, the cell goes no
+    further than the seed. In the seed a cell is text; an empty one is null or ''.
+
+    As in loader/projects.py and loader/commands/check.py: tests/faulty_seeds.py holds both to it.
+#}
+{% macro seed_cells(seed) %}
+    {%- set project_id = {
+        'type': 'bigint',
+        'is_right': "project_id ~ '^[1-9][0-9]{0,17}$'",
+        'must': 'be a project number, e.g. 11111',
+    } -%}
+    {%- if seed == 'projects' -%}
+    {{ return({
+        'project_id': project_id,
+        'project_name': filled_in('project_name'),
+        'auth_key_env': {
+            'is_right': "coalesce(auth_key_env, '') = '' or auth_key_env ~ '^[A-Z_][A-Z0-9_]*$'",
+            'must': 'be the NAME of an environment variable, in capitals, or empty',
+        },
+        'time_zone': {
+            'type': 'text',
+            'is_right': 'time_zone in (select zones.name from pg_timezone_names as zones)',
+            'must': 'be an IANA zone, e.g. Europe/Kyiv',
+        },
+        'kpi_mode': {
+            'type': 'text',
+            'is_right': "coalesce(kpi_mode, '') = '' or " ~ one_of('kpi_mode', kpi_modes()).is_right,
+            'must': one_of('kpi_mode', kpi_modes()).must ~ ', or empty',
+        },
+        'load_from': {
+            'type': 'date',
+            'is_right': day('load_from') ~ ' is not null',
+            'must': 'be a day like 2024-01-31',
+        },
+        'is_active': {
+            'type': 'boolean',
+            'is_right': "lower(is_active) in ('true', 'false')",
+            'must': 'be true or false',
+        },
+    }) }}
+    {%- elif seed == 'static_channels' -%}
+    {{ return({
+        'project_id': project_id,
+        'parameter': one_of('parameter', static_channel_parameters()),
+        'parameter_value': filled_in('parameter_value'),
+        'traffic_source': filled_in('traffic_source'),
+        'traffic_type': filled_in('traffic_type'),
+        'campaign': filled_in('campaign'),
+        'valid_from': day_or_empty('valid_from'),
+        'valid_to': day_or_empty('valid_to'),
+    }) }}
+    {%- else -%}
+    {{ return({
+        'project_id': project_id,
+        'parameter': one_of('parameter', kpi_tag_parameters()),
+        'parameter_value': filled_in('parameter_value'),
+        'tag': filled_in('tag'),
+    }) }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro filled_in(column) %}
+    {{ return({
+        'type': 'text', 'is_right': 'not ' ~ is_blank(column), 'must': 'not be empty'
+    }) }}
+{% endmacro %}
+
+
+{% macro one_of(column, values) %}
+    {{ return({
+        'type': 'text',
+        'is_right': column ~ " in ('" ~ values | join("', '") ~ "')",
+        'must': 'be one of ' ~ values | join(', '),
+    }) }}
+{% endmacro %}
+
+
+{% macro day_or_empty(column) %}
+    {{ return({
+        'type': 'date',
+        'is_right': 'coalesce(' ~ column ~ ", '') = '' or " ~ day(column) ~ ' is not null',
+        'must': 'be a day like 2024-01-31, or empty',
+    }) }}
+{% endmacro %}

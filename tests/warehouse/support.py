@@ -1,0 +1,60 @@
+"""Raw rows, seeds and dbt as a program, for the warehouse tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from loader import ROOT
+
+PROJECTS = "project_id,project_name,auth_key_env,time_zone,kpi_mode,load_from,is_active\n"
+CHANNELS = (
+    "project_id,parameter,parameter_value,traffic_source,traffic_type,campaign,"
+    "valid_from,valid_to\n"
+)
+TAGS = "project_id,parameter,parameter_value,tag\n"
+ONE_PROJECT = PROJECTS + "1,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
+
+
+def land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload: object) -> None:
+    """A call of 1 May 2024, 10:00 UTC, landed just now."""
+    at = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
+    landed_at = datetime.now(timezone.utc) - timedelta(minutes=1)
+    conn.execute(
+        "insert into ringostat_raw.calls values (%s, %s, %s, %s, 1, %s, clock_timestamp(), null)",
+        [project_id, call_id, at, Jsonb({"uniqueid": call_id, **payload}), landed_at],
+    )
+
+
+def run_dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_program(folder, "dbt", "--no-use-colors", *arguments, "--profiles-dir", str(folder))
+
+
+def run_program(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program of the virtual environment in the project's folder, on the test's warehouse."""
+    (folder / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
+    return subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DBT_PROFILES_DIR": str(folder),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def one(conn: psycopg.Connection, query: str | sql.Composed) -> object:
+    return conn.execute(query).fetchone()[0]

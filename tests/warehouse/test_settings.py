@@ -1,0 +1,187 @@
+"""A documented setting never breaks the build, and a wrong one changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from loader import ROOT
+
+from .support import land, run_dbt, run_program
+
+Build = Callable[..., None]
+
+ROLE = "the test's own role"
+
+# Values of every var besides its default; those in the first place also all at once.
+OTHER_VALUES: dict[str, list[Any]] = {
+    "ringostat_kpi_mode": ["tagged_primary", "tagged", "primary"],
+    "ringostat_excluded_call_types": [["callback", "transitin"], ["out"], []],
+    "ringostat_primary_rule": ["first_contact"],
+    "ringostat_primary_window_days": [30, 1, 36500],
+    "ringostat_unknown_source": ["it's unknown"],
+    "ringostat_unknown_type": ["—"],
+    "ringostat_unknown_campaign": ["Невідома кампанія"],
+    "ringostat_other_conversions": ["public.crm"],
+    "ringostat_duplicate_minutes": [30, 0],
+    "ringostat_duplicate_share": [0.5, 0, 1],
+    "ringostat_bi_role": [ROLE],
+}
+
+# Wrong values, with what the message shows of each. A run tells of one value of every var.
+WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
+    {
+        "ringostat_kpi_mode": ("taged", '"taged", but must be one of all, tagged'),
+        "ringostat_excluded_call_types": ("out", '"out", but must be a list of call types'),
+        "ringostat_primary_rule": ("first", '"first", but must be one of vendor, first_contact'),
+        "ringostat_primary_window_days": (-1, "-1, but must be a whole number of days"),
+        "ringostat_unknown_source": (None, "null, but must be text"),
+        "ringostat_unknown_type": (5, "5, but must be text"),
+        "ringostat_unknown_campaign": (" ", '" ", but must be text'),
+        "ringostat_other_conversions": (["a"], '["a"], but must be the name of a relation'),
+        "ringostat_duplicate_minutes": ("5", '"5", but must be a whole number of minutes'),
+        "ringostat_duplicate_share": (5, "5, but must be a number from 0 to 1"),
+        "ringostat_bi_role": ("nobody", '"nobody", but must be the name of a role'),
+    },
+    {
+        "ringostat_kpi_mode": (None, "null, but must be one of"),
+        "ringostat_excluded_call_types": (["Out"], '["Out"], but must be a list of call types'),
+        "ringostat_primary_rule": (["vendor"], '["vendor"], but must be one of'),
+        "ringostat_primary_window_days": (1.5, "1.5, but must be a whole number"),
+        "ringostat_other_conversions": ("", '"", but must be the name of a relation'),
+        "ringostat_duplicate_minutes": (True, "true, but must be a whole number"),
+        "ringostat_duplicate_share": (None, "null, but must be a number"),
+        "ringostat_bi_role": (False, "false, but must be the name of a role"),
+    },
+    {
+        "ringostat_excluded_call_types": (
+            ["out,transitout"],
+            '["out,transitout"], but must be a list of call types',
+        ),
+        "ringostat_primary_window_days": ("30", '"30", but must be a whole number'),
+        "ringostat_duplicate_share": (-0.1, "-0.1, but must be a number"),
+    },
+]
+
+
+@pytest.fixture
+def role(raw: psycopg.Connection, warehouse: dict[str, str]) -> Iterator[str]:
+    """A role of the server, and the relation that `ringostat_other_conversions` names."""
+    raw.execute(
+        "create table public.crm"
+        " (system text, conversion_id int, occurred_at timestamptz, phone text)"
+    )
+    land(raw, "b", caller="380001", call_type="callback")
+    land(raw, "c", caller="380002", call_type="out")
+    name = f"bi {warehouse['PGDATABASE'][-12:]}"
+    raw.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
+    yield name
+    raw.execute(sql.SQL("drop owned by {}").format(sql.Identifier(name)))
+    raw.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
+
+
+def test_every_var_is_tested_here() -> None:
+    assert OTHER_VALUES.keys() == default_values().keys() == WRONG_VALUES[0].keys()
+
+
+def test_a_build_with_all_vars_changed_passes_its_tests(
+    role: str, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "999999.5")
+    values = {name: values[0] for name, values in OTHER_VALUES.items()}
+    build("--with-tests", **{**values, "ringostat_bi_role": role})
+
+
+@pytest.mark.slow
+def test_a_build_with_one_var_changed_passes_its_tests(role: str, build: Build) -> None:
+    for name, values in OTHER_VALUES.items():
+        for value in values:
+            build("--with-tests", **{name: role if value == ROLE else value})
+
+
+def test_unit_tests_set_every_var_that_their_model_reads(
+    dbt_folder: Path, warehouse: dict[str, str]
+) -> None:
+    parsed = run_dbt(dbt_folder, "parse")
+    assert parsed.returncode == 0, parsed.stdout
+    manifest = json.loads((dbt_folder / "target/manifest.json").read_text())
+    assert manifest["unit_tests"]
+    for test in manifest["unit_tests"].values():
+        read = vars_read(manifest, manifest["nodes"][f"model.ringostat.{test['model']}"])
+        unset = read - (test["overrides"] or {}).get("vars", {}).keys()
+        assert not unset, f"{test['name']} does not set {unset}"
+
+
+@pytest.mark.parametrize("wrong", WRONG_VALUES)
+def test_wrong_values_are_refused_at_once_and_nothing_is_built(
+    wrong: dict[str, tuple[Any, str]],
+    raw: psycopg.Connection,
+    dbt_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "a day")
+    values = {name: value for name, (value, _) in wrong.items()}
+    built = run_dbt(dbt_folder, "build", "--vars", json.dumps({**values, "ringostat_kpi_mod": 1}))
+    assert built.returncode != 0
+    lines = [line.strip() for line in built.stdout.splitlines()]
+    for name, (_, shown) in wrong.items():
+        assert sum(line.startswith(f"{name} is {shown}") for line in lines) == 1, built.stdout
+    names = ", ".join(OTHER_VALUES)
+    assert f"ringostat_kpi_mod is not a setting: the settings are {names}" in lines
+    assert 'RINGOSTAT_STALE_HOURS is "a day", but must be a number of hours' in lines
+    assert len([line for line in lines if "but must" in line]) == len(wrong) + 1
+    relations = "select count(*) from pg_tables where schemaname in ('ringostat_seeds')"
+    assert raw.execute(relations).fetchone() == (0,)
+
+
+def test_names_and_values_of_dbt_project_yml_are_checked_too(
+    tmp_path_factory: pytest.TempPathFactory, raw: psycopg.Connection, dbt_folder: Path
+) -> None:
+    """With the vars at the top and below the project's name, as dbt allows."""
+    project = tmp_path_factory.mktemp("project")
+    for folder in ("models", "macros", "tests"):
+        shutil.copytree(ROOT / folder, project / folder, ignore=shutil.ignore_patterns("*.py"))
+    settings = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    settings["vars"]["ringostat_kpi_mod"] = "tagged"
+    settings["vars"]["ringostat"] = {"ringostat_unknown": "?", "ringostat_kpi_mode": "some"}
+    settings["vars"]["of_another_package"] = 1
+    (project / "dbt_project.yml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+    built = run_program(
+        dbt_folder, "dbt", "--no-use-colors", "build", "--project-dir", str(project)
+    )
+    assert built.returncode != 0
+    assert "ringostat_kpi_mod is not a setting: " in built.stdout
+    assert "ringostat_unknown is not a setting: " in built.stdout
+    assert 'ringostat_kpi_mode is "some", but must be one of all, ' in built.stdout
+    assert "of_another_package" not in built.stdout
+
+
+def default_values() -> dict[str, Any]:
+    settings = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+    return settings["vars"]
+
+
+def vars_read(manifest: dict[str, Any], node: dict[str, Any]) -> set[str]:
+    """The vars in a model's SQL and in the project's macros that it calls, hooks included."""
+    found: set[str] = set()
+    names, seen = list(node["depends_on"]["macros"]), set()
+    texts = [node["raw_code"]]
+    while names:
+        name = names.pop()
+        if name.startswith("macro.ringostat.") and name not in seen:
+            seen.add(name)
+            macro = manifest["macros"][name]
+            texts.append(macro["macro_sql"])
+            names += macro["depends_on"]["macros"]
+    for text in texts:
+        found.update(re.findall(r"\bvar\(\s*['\"](\w+)", text))
+    return found
