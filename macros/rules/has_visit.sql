@@ -1,4 +1,6 @@
-{# A contact has a visit to the site behind it where either trace of one is there. #}
-{% macro has_visit(client_id, landing) -%}
-    (not {{ is_blank(client_id) }}) or (not {{ is_blank(landing) }})
+{# A contact has a visit to the site behind it if any trace of one is there. #}
+{% macro has_visit() -%}
+    {%- for trace in varargs -%}
+        {{- ' or ' if not loop.first -}} (not {{ is_blank(trace) }})
+    {%- endfor -%}
 {%- endmacro %}

@@ -263,8 +263,9 @@ def static_channel(
 
 
 def has_visit(conversion: Conversion) -> bool:
-    """“The call has a visit (`client_id` or `landing` not blank)”."""
-    return not (is_blank(conversion.text("client_id")) and is_blank(conversion.text("landing")))
+    """“The call has a visit (`client_id` or `landing` not blank)”; a form's UTM is its visit."""
+    traces = ("client_id", "landing", *(UTM_FIELDS if conversion.is_form else ()))
+    return not all(is_blank(conversion.text(field)) for field in traces)
 
 
 def utm_value(conversion: Conversion, field: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 from .accounts import UNLISTED_PROJECT, Account, edit, random_account
 from .oracle import (
     CHANNEL_PARAMETERS,
+    UTM_FIELDS,
     Settings,
     call_id,
     channel_id,
@@ -297,6 +298,14 @@ def test_a_visit_gives_utm_values_as_answered_or_not_set(visit: dict) -> None:
         "(not set)",
     ]
     assert [row[column] for column in ("utm_medium", "utm_campaign", "utm_term")] == ["", None, "x"]
+
+
+@pytest.mark.parametrize("field", UTM_FIELDS)
+def test_the_utm_values_of_a_form_are_its_visit(field: str) -> None:
+    row = the_conversion(forms=[form(**{field: "x"})])
+    assert (row["attribution_method"], row["unknown_reason"]) == ("utm", None)
+    assert the_conversion(forms=[form(**{field: " "})])["attribution_method"] == "unknown"
+    assert the_conversion(call(**{field: "x"}))["attribution_method"] == "unknown"
 
 
 @pytest.mark.parametrize(

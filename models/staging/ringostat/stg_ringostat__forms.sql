@@ -67,7 +67,10 @@ typed as (
         utm_campaign,
         utm_content,
         utm_term,
-        {{ has_visit('client_id', 'landing') }} as has_visit,
+        {{ has_visit(
+            'client_id', 'landing',
+            'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term',
+        ) }} as has_visit,
 
         -- what was noted on it
         tag,
