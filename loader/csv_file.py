@@ -19,9 +19,17 @@ from pathlib import Path
 
 from loader.errors import ConfigurationError, LoadError
 
+NOT_UTF_8 = "not UTF-8: save the file as UTF-8 (in Excel as «CSV UTF-8»)"
 SPACES = " \t\n\r\f\v\u00a0"
 
-_CELL = re.compile(r'("(?:[^"]|"")*"|(?!")[^,\r\n]*)(?:,|(?=\r|\n|\Z))')
+# What Excel makes of a long number in a cell that is not formatted as text: 3.80E+11.
+ROUNDED_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?E\+?[0-9]+")
+
+_SEPARATORS = {",": ",", ";": ";", "\t": "tabs"}  # and their names
+_CELLS = {
+    separator: re.compile(rf'("(?:[^"]|"")*"|(?!")[^{separator}\r\n]*)(?:{separator}|(?=\r|\n|\Z))')
+    for separator in _SEPARATORS
+}
 _BYTE_ORDER_MARK = "\ufeff"  # Excel begins UTF-8 with it
 
 
@@ -82,18 +90,24 @@ class Row:
         return replace(self, text=text, cells={**self.cells, column: value})
 
     def _span(self, column: str) -> tuple[int, int]:
-        return [cell.span(1) for cell in _CELL.finditer(self.text)][list(self.cells).index(column)]
+        cells = _CELLS[","].finditer(self.text)
+        return [cell.span(1) for cell in cells][list(self.cells).index(column)]
 
 
 @dataclass
 class Seed:
-    """A seed's file: its header's text, its records, and where it is no CSV of these columns."""
+    """A seed's file: its header's text, its records, and where it is not a CSV of these columns."""
 
     file: Path
     header: str = ""
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def ends_with_line_end(self) -> bool:
+        last = self.rows[-1].text if self.rows else self.header
+        return last.endswith(("\n", "\r"))
 
     @property
     def line_end(self) -> str:
@@ -137,11 +151,20 @@ def is_blank(value: str) -> bool:
 
 
 def read_day(text: str) -> date | None:
-    """A day written as `2024-01-31`; None for anything else."""
+    """A day written as `2024-01-31`; None for anything else, other centuries included."""
+    if not re.fullmatch(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}|2100-[0-9]{2}-[0-9]{2}", text):
+        return None
     try:
-        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+        return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def day_wanted(text: str) -> str:
+    """What to say of a `text` that `read_day` refuses. Shows it if it may be a date: it may also
+    be a key in the wrong column."""
+    shown = f"{text!r} " if re.fullmatch(r"[0-9./: -]{1,20}", text) else ""
+    return f"{shown}must be a day from 2000 to 2100 as YYYY-MM-DD, e.g. 2024-01-31"
 
 
 def refuse(faults: Iterable[Fault]) -> None:
@@ -154,23 +177,26 @@ def refuse(faults: Iterable[Fault]) -> None:
 def parse(file: Path, header: Sequence[str] | None) -> Seed:
     """Reads `file`, whose first line names the columns of `header`, in any order.
 
-    Without a `header`, any columns will do. What the cells mean is the caller's to judge.
+    Without a `header`, any columns will do, and their names may be separated by semicolons or tabs,
+    as Excel does in many countries. What the cells mean is the caller's to judge.
     """
     seed = Seed(file)
-    try:
-        content = file.read_bytes().decode()
-    except OSError as error:
-        seed.faults.append(Fault(Place(file, 1), f"cannot be read: {error.strerror}"))
-        return seed
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start].decode()
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        seed.faults.append(Fault(Place(file, line, column), "not UTF-8: save the file as UTF-8"))
+    content = _read(file, header, seed.faults)
+    if content is None:
         return seed
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else ""
-    # Without a line there is no header, and all its columns are missing.
+    # Without a line there is no header.
     lines = io.StringIO(content.removeprefix(mark), newline="").readlines() or ["\n"]
-    reader = csv.reader(lines, strict=True)
+    separator = max(_SEPARATORS, key=lines[0].count)
+    if header is not None and separator != ",":
+        what = (
+            f"cells are separated by {_SEPARATORS[separator]}: save the file with commas "
+            "(LibreOffice and Google Sheets do; Excel does where Windows' list separator is a "
+            "comma)"
+        )
+        seed.faults.append(Fault(Place(file, 1, lines[0].index(separator) + 1), what))
+        return seed
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     line = 1  # where the record begins: a quoted cell may run over several lines
     try:
         for cells in reader:
@@ -179,47 +205,76 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
                 seed.header, seed.columns = mark + text, cells
                 if header is not None:
                     seed.faults += _header_faults(file, cells, header)
+                if seed.faults:
+                    break  # nothing can be said of cells whose columns are unknown
             elif len(cells) == len(seed.columns):
                 named = dict(zip(seed.columns, cells, strict=True))
                 seed.rows.append(Row(file, line, text, named))
             elif cells:
                 seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))
             elif header is not None:
-                what = "an empty line, which dbt takes for a row without values: delete it"
+                what = "an empty line, which dbt reads as a row without values: delete it"
                 seed.faults.append(Fault(Place(file, line), what))
             line = reader.line_num + 1
     except csv.Error as error:
-        seed.faults.append(_quoting_fault(file, line, "".join(lines[line - 1 :]), error))
-    if header is not None and sorted(seed.columns) != sorted(header):
-        seed.rows.clear()  # nothing can be said of cells whose columns are unknown
+        rest = "".join(lines[line - 1 :])
+        seed.faults.append(_quoting_fault(file, line, rest, separator, error))
     return seed
 
 
+def _read(file: Path, header: Sequence[str] | None, faults: list[Fault]) -> str | None:
+    """The file's text; None, and a fault, if it cannot be read."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        advice = f": create it with the line {','.join(header)}" if header is not None else ""
+        faults.append(Fault(Place(file, 1), f"there is no such file{advice}"))
+        return None
+    except OSError as error:
+        faults.append(Fault(Place(file, 1), f"cannot be read: {error.strerror}"))
+        return None
+    place = Place(file, 1)
+    try:
+        text = content.decode()
+        if "\0" not in text:
+            return text
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode()
+        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+    faults.append(Fault(place, NOT_UTF_8))
+    return None
+
+
 def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Iterable[Fault]:
-    for name in header:
-        if columns.count(name) != 1:
-            fault = "is missing" if name not in columns else "stands twice"
-            yield Fault(Place(file, 1), f"the column {name} {fault}")
-    for name in columns:
+    """One fault if this is no header at all, else one for each kind of slip."""
+    if not set(columns) & set(header):
+        yield Fault(Place(file, 1), f"the first line must name the columns: {','.join(header)}")
+        return
+    missing = [name for name in header if name not in columns]
+    if missing:
+        yield Fault(Place(file, 1), f"missing column {', '.join(missing)}")
+    for index, name in enumerate(columns):
+        column = len(",".join([*columns[:index], ""])) + 1
         if name not in header:
-            column = ",".join(columns).index(name) + 1
-            what = f"no such column: {name!r}; the columns are {', '.join(header)}"
+            what = f"unknown column {name!r}: the columns are {', '.join(header)}"
             yield Fault(Place(file, 1, column), what)
+        elif name in columns[:index]:
+            yield Fault(Place(file, 1, column), f"duplicate column {name}")
 
 
 def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault:
-    advice = "each cell wants its comma, an empty one too"
+    advice = "each cell needs its separator, an empty one too"
     if len(cells) > len(columns):
-        advice = "a value with a comma in it wants quotes"
+        advice = "a value that contains the separator must be in quotes"
     what = f"{len(cells)} cells, but the header names {len(columns)}"
     return Fault(place, f"{what}: {advice}")
 
 
-def _quoting_fault(file: Path, line: int, text: str, error: csv.Error) -> Fault:
+def _quoting_fault(file: Path, line: int, text: str, separator: str, error: csv.Error) -> Fault:
     """The cell at which the record that begins `text` stops being CSV."""
     start = 0
-    while (cell := _CELL.match(text, start)) and cell.end() > start:
+    while (cell := _CELLS[separator].match(text, start)) and cell.end() > start:
         start = cell.end()
     place = Place(file, line + text.count("\n", 0, start), start - text.rfind("\n", 0, start))
     advice = "a cell in quotes ends with a quote, and a quote inside it is written twice"
-    return Fault(place, f"no CSV ({error}): {advice}")
+    return Fault(place, f"not valid CSV ({error}): {advice}")

@@ -6,19 +6,18 @@ its columns are the webhook's parameters, of which `submitted_at` alone must be 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from zipfile import BadZipFile
 
 import psycopg
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
-from loader import csv_file, raw
+from loader import csv_file, raw, workbook
 from loader.clock import read_moment
 from loader.errors import ConfigurationError
 from loader.projects import Project
@@ -26,9 +25,13 @@ from loader.rows import storable
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".xlsx")
 
+_LAST_ROW = 100_000  # of a sheet
+_TIME_WANTED = "must be a time, e.g. 2024-01-31T09:30:00+02:00"
+_DECIMAL = re.compile(rf"{csv_file.ROUNDED_NUMBER.pattern}|[0-9]{{7,}}\.0+")
+
 
 class BadLine(ValueError):
-    """Why a line of the file is no form."""
+    """Why a line of the file is not a form."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
     """Lands the forms of `file` in one transaction; bad lines are left out and listed.
 
     Reading the same file again changes nothing. Raises ConfigurationError for a file that cannot
-    be read at all, LoadError while a load of the project is running.
+    be read at all. Waits while another import of the project runs, never for a load.
     """
     forms: dict[str, Form] = {}
     read, bad = 0, []
@@ -72,18 +75,27 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
         except BadLine as reason:
             bad.append((number, str(reason)))
     raw.create_tables(conn)
-    # The lock of a load: dbt reads on from the latest `loaded_at` of calls and forms together, so
-    # whatever commits later must have a later one.
-    with raw.lock(conn, project), conn.transaction():
+    with conn.transaction():
+        key = f"ringostat forms {project.project_id}"
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
         inserted, updated = _land(conn, project, list(forms.values()))
     return Imported(read, inserted, updated, bad)
 
 
 def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
-    load_id, now = raw.next_load(conn, project)
+    # A later import gets a later time, even if the machine's clock was set back: dbt reads on from
+    # the latest `loaded_at` that it has seen.
     return conn.execute(
         """
-        with forms_read as (
+        with landing as (
+            select
+                nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')) as load_id,
+                greatest(clock_timestamp(), max(loaded_at) + interval '1 microsecond') as now
+            from ringostat_raw.forms
+            where project_id = %(project_id)s
+        ),
+
+        forms_read as (
             select *
             from unnest(%(form_ids)s::text[], %(times)s::timestamptz[], %(payloads)s::jsonb[])
                 as read (form_id, submitted_at, payload)
@@ -103,8 +115,9 @@ def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tupl
         written as (
             insert into ringostat_raw.forms
                 (project_id, form_id, submitted_at, payload, load_id, first_loaded_at, loaded_at)
-            select %(project_id)s, form_id, submitted_at, payload, %(load_id)s, %(now)s, %(now)s
+            select %(project_id)s, form_id, submitted_at, payload, load_id, now, now
             from different
+            cross join landing
             on conflict (project_id, form_id) do update set
                 submitted_at = excluded.submitted_at,
                 payload = excluded.payload,
@@ -117,8 +130,6 @@ def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tupl
         """,
         {
             "project_id": project.project_id,
-            "load_id": load_id,
-            "now": now,
             "form_ids": [form.form_id for form in forms],
             "times": [form.submitted_at for form in forms],
             "payloads": [_canonical(form.payload) for form in forms],
@@ -133,18 +144,26 @@ def _form(line: str | BadLine, project: Project) -> Form:
     try:
         payload = json.loads(storable(line.encode(errors="replace")))
     except (ValueError, RecursionError):
-        raise BadLine("no JSON") from None
+        raise BadLine("not JSON") from None
     if not isinstance(payload, dict):
-        raise BadLine("no JSON object")
+        raise BadLine("not a JSON object")
     form_id, submitted_at = payload.get("form_id"), payload.get("submitted_at")
     if isinstance(form_id, (dict, list, bool)):
-        raise BadLine("form_id is neither text nor a number")
-    if not isinstance(submitted_at, str) or not submitted_at.strip():
+        raise BadLine("form_id must be text or a number")
+    if submitted_at is None or str(submitted_at).strip() == "":
         raise BadLine("submitted_at is missing")
-    moment = read_moment(submitted_at, project.time_zone)
+    moment = read_moment(submitted_at, project.time_zone) if isinstance(submitted_at, str) else None
     if moment is None:
+        shown = json.dumps(submitted_at, ensure_ascii=False)[:40]
+        raise BadLine(f"submitted_at is {shown}: it {_TIME_WANTED}")
+    phone = payload.get("phone")
+    if _DECIMAL.fullmatch(str(phone).strip().upper()) or (
+        isinstance(phone, int) and phone >= 10**9 and phone % 10**7 == 0
+    ):
+        # Its digits are not those of the number, and people would share them.
         raise BadLine(
-            f"submitted_at is no time such as 2024-01-31T09:30:00+02:00: {submitted_at!r}"
+            "phone is a number that a spreadsheet rounded or gave decimals, such as 3.80E+11: "
+            "format the column as text and export it again"
         )
     form_id = "" if form_id is None else str(form_id)
     if not form_id.strip():
@@ -160,7 +179,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
     """Number and JSON text of each line (of a sheet, each row) that is not empty."""
     readers = {".csv": _csv_lines, ".xlsx": _xlsx_lines}
     if file.suffix.lower() not in FORMATS:
-        raise ConfigurationError(f"{file}: a file that ends with {', '.join(FORMATS)} is wanted")
+        raise ConfigurationError(f"{file}: the name must end with {', '.join(FORMATS)}")
     try:
         yield from readers.get(file.suffix.lower(), _json_lines)(file)
     except OSError as error:
@@ -168,8 +187,14 @@ def _lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
 
 
 def _json_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
-    with file.open(encoding="utf-8-sig", errors="replace", newline="\n") as lines:
-        yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    with file.open("rb") as lines:
+        beginning = lines.read(len(codecs.BOM_UTF8))
+        if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ConfigurationError(f"{file}: {csv_file.NOT_UTF_8}")
+        lines.seek(len(beginning) if beginning == codecs.BOM_UTF8 else 0)
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield number, line.decode(errors="replace")
 
 
 def _csv_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
@@ -185,20 +210,17 @@ def _csv_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
 
 def _xlsx_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
     """The rows of the first sheet, whose first one names the columns."""
-    try:
-        rows = load_workbook(file, read_only=True).worksheets[0].iter_rows()
-    except (InvalidFileException, BadZipFile, KeyError, ValueError):
-        raise ConfigurationError(f"{file}: no XLSX") from None
-    columns = [str(cell.value or "").strip() for cell in next(rows, ())]
+    (sheet,) = workbook.read(file, _LAST_ROW).values()
+    columns = [str(cell.value or "").strip() for cell in sheet[0]] if sheet else []
     _check_columns(file, [name for name in columns if name])
-    for number, cells in enumerate(rows, 2):
+    for number, cells in enumerate(sheet[1:], 2):
         filled = {
             name: cell
             for name, cell in zip(columns, cells, strict=False)
             if name and cell.value is not None
         }
         if any(cell.data_type == "f" for cell in filled.values()):
-            yield number, BadLine("a formula: a value is wanted")
+            yield number, BadLine("a formula: it must be a value")
         elif filled:
             yield number, json.dumps({name: _value(cell.value) for name, cell in filled.items()})
 
@@ -206,16 +228,18 @@ def _xlsx_lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:
 def _check_columns(file: Path, columns: list[str]) -> None:
     for name in columns:
         if columns.count(name) > 1:
-            raise ConfigurationError(f"{file}: the column {name} stands twice")
+            raise ConfigurationError(f"{file}: duplicate column {name}")
     if "submitted_at" not in columns:
         found = ", ".join(columns) or "none"
-        raise ConfigurationError(f"{file}: the column submitted_at is missing (found: {found})")
+        raise ConfigurationError(f"{file}: missing column submitted_at (found: {found})")
 
 
 def _value(value: object) -> object:
     """A sheet's cell as JSON has it: Excel keeps a phone number as a number, a time as a date."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from loader import csv_file, settings
@@ -65,10 +65,15 @@ def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault]:
     for row in rows:
         for column, is_right, wanted in _CELLS:
             if not is_right(row[column]):
-                yield Fault(row.at(column), f"{column}: {wanted}")
+                what = wanted if isinstance(wanted, str) else wanted(row[column])
+                yield Fault(row.at(column), f"{column}: {what}")
+        first_day, zone = csv_file.read_day(row["load_from"]), read_zone(row["time_zone"])
+        if first_day and zone and first_day > datetime.now(zone).date():
+            what = f"load_from: {first_day} is in the future: nothing is loaded until then"
+            yield Fault(row.at("load_from"), what, is_warning=True)
         first = first_rows.setdefault(row["project_id"], row)
         if first is not row:
-            what = f"project_id: the project stands twice, first in line {first.line}"
+            what = f"project_id: duplicate project, first in line {first.line}"
             yield Fault(row.at("project_id"), what)
 
 
@@ -106,6 +111,8 @@ def choose(projects: Sequence[Project], ids: Collection[int]) -> list[Project]:
 
 def read_zone(name: str) -> ZoneInfo | None:
     """The time zone of an IANA name, None if there is no such zone."""
+    if name in ("localtime", "Factory") or name.startswith(("posix/", "right/")):
+        return None  # Python finds them on this machine, Postgres does not, or differs
     try:
         return ZoneInfo(name)
     # ZoneInfoNotFoundError is a KeyError; a folder's name, such as `Europe`, is an OSError.
@@ -123,22 +130,26 @@ def is_key_variable(text: str) -> bool:
 
 # What a cell must be, column by column. The cell itself stays out of the message: somebody may
 # have put the key there.
-_CELLS: tuple[tuple[str, Callable[[str], object], str], ...] = (
-    ("project_id", is_project_number, "a project number is wanted, such as 11111"),
-    ("project_name", lambda cell: not csv_file.is_blank(cell), "must not be empty"),
+_CELLS: tuple[tuple[str, Callable[[str], object], str | Callable[[str], str]], ...] = (
+    ("project_id", is_project_number, "must be a project number, e.g. 11111"),
+    (
+        "project_name",
+        lambda cell: not csv_file.is_blank(cell),
+        "must not be empty: reports show this name",
+    ),
     (
         "auth_key_env",
         lambda cell: not cell or is_key_variable(cell),
-        "the NAME of an environment variable is wanted, in capitals: never the key itself",
+        "must be the NAME of an environment variable, in capitals: never the key itself",
     ),
-    ("time_zone", read_zone, "an IANA zone is wanted, such as Europe/Kyiv"),
+    ("time_zone", read_zone, "must be an IANA zone, e.g. Europe/Kyiv"),
     (
         "kpi_mode",
         lambda cell: cell in ("", *KPI_MODES),
-        f"one of {', '.join(KPI_MODES)} is wanted, or nothing",
+        f"must be one of {', '.join(KPI_MODES)}, or empty",
     ),
-    ("load_from", csv_file.read_day, "a day is wanted, such as 2024-01-31"),
-    ("is_active", lambda cell: cell.lower() in ("true", "false"), "true or false is wanted"),
+    ("load_from", csv_file.read_day, csv_file.day_wanted),
+    ("is_active", lambda cell: cell.lower() in ("true", "false"), "must be true or false"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -10,6 +11,7 @@ from loader import csv_file, projects
 from loader.commands.seeds import (
     CHANNEL_COLUMNS,
     CHANNEL_PARAMETERS,
+    NUMBER_PARAMETERS,
     TAG_COLUMNS,
     TAG_PARAMETERS,
     Record,
@@ -38,10 +40,18 @@ def find_channel_faults(rows: Sequence[Record], listed: set[str] | None) -> Iter
     days_taken: dict[tuple[str, ...], list[tuple[date, date, Record]]] = defaultdict(list)
     for row in rows:
         yield from _shared_faults(row, CHANNEL_COLUMNS[2:6], CHANNEL_PARAMETERS, listed)
-        for column in ("valid_from", "valid_to"):
-            if not csv_file.is_blank(row[column]) and not csv_file.read_day(row[column]):
-                what = f"{column}: a day is wanted, such as 2024-01-31, or nothing"
-                yield Fault(row.at(column), what)
+        if row["parameter"] in NUMBER_PARAMETERS:
+            yield from _number_faults(row)
+        unreadable = [
+            column
+            for column in ("valid_from", "valid_to")
+            if not csv_file.is_blank(row[column]) and not csv_file.read_day(row[column])
+        ]
+        for column in unreadable:
+            what = f"{column}: {csv_file.day_wanted(row[column])}, or empty"
+            yield Fault(row.at(column), what)
+        if unreadable:
+            continue
         first = csv_file.read_day(row["valid_from"]) or date.min
         last = csv_file.read_day(row["valid_to"]) or date.max
         if last < first:
@@ -59,6 +69,17 @@ def find_channel_faults(rows: Sequence[Record], listed: set[str] | None) -> Iter
         others.append((first, last, row))
 
 
+def _number_faults(row: Record) -> Iterator[Fault]:
+    """What is wrong with a `parameter_value` that a call's number must equal."""
+    value = row["parameter_value"].strip(csv_file.SPACES)
+    if csv_file.ROUNDED_NUMBER.fullmatch(value):
+        what = f"{value} is a number that Excel rounded: write all its digits"
+        yield Fault(row.at("parameter_value"), f"parameter_value: {what}")
+    elif re.fullmatch(r"[0-9+() .\u00a0-]+", value) and not value.isdigit():
+        what = f"{value} never matches: the API gives a number as digits only, e.g. 380441112233"
+        yield Fault(row.at("parameter_value"), f"parameter_value: {what}", is_warning=True)
+
+
 def find_tag_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator[Fault]:
     """What is wrong with KPI tags. `listed`: the projects there are, None if unknown."""
     first_rows: dict[tuple[str, ...], Record] = {}
@@ -66,7 +87,7 @@ def find_tag_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator
         yield from _shared_faults(row, TAG_COLUMNS[2:], TAG_PARAMETERS, listed)
         first = first_rows.setdefault(tuple(row[column] for column in TAG_COLUMNS), row)
         if first is not row:
-            what = f"the same row as at {first.at('project_id')}: delete one of them"
+            what = f"duplicate of the row at {first.at('project_id')}: delete one of them"
             yield Fault(row.at("project_id"), what)
 
 
@@ -75,12 +96,12 @@ def _shared_faults(
 ) -> Iterator[Fault]:
     number = row["project_id"]
     if not projects.is_project_number(number):
-        yield Fault(row.at("project_id"), "project_id: a project number is wanted, such as 11111")
+        yield Fault(row.at("project_id"), "project_id: must be a project number, e.g. 11111")
     elif listed is not None and number not in listed:
         what = f"project_id: {number} is not in projects.csv (it has: {', '.join(sorted(listed))})"
         yield Fault(row.at("project_id"), what)
     if row["parameter"] not in parameters:
-        yield Fault(row.at("parameter"), f"parameter: one of {', '.join(parameters)} is wanted")
+        yield Fault(row.at("parameter"), f"parameter: must be one of {', '.join(parameters)}")
     for column in texts:
         if csv_file.is_blank(row[column]):
             what = f"{column} is empty" + (

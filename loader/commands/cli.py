@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,8 @@ def connect(
     zone = read_zone(time_zone)
     if zone is None:
         raise ConfigurationError(f"--time-zone {time_zone}: an IANA zone, such as Europe/Kyiv")
+    if csv_file.is_blank(name):
+        raise ConfigurationError("--name must not be empty: reports show it")
     if not is_key_variable(auth_key_env):
         raise ConfigurationError("--auth-key-env: the NAME of a variable, never the key itself")
     read_projects()  # its faults before the API's
@@ -317,7 +321,8 @@ def channels_check(github: bool) -> None:
 def channels_suggest() -> None:
     """Print a row for each pool that no channel matches.
 
-    Rows go to stdout, ready to be appended to static_channels.csv; what they are about, to stderr.
+    Rows go to stdout, to be appended to static_channels.csv; what they are about, to stderr. Then
+    fill in the empty cells: `ringostat channels check` names them.
 
     \b
     Example: ringostat channels suggest >> seeds/static_channels.csv
@@ -326,11 +331,17 @@ def channels_suggest() -> None:
     csv_file.refuse(seed.faults)
     with database.connect(database.environment()) as conn:
         suggestions = suggest.suggest(conn)
+    shown = screen.visible if sys.stdout.isatty() else str
+    if suggestions and not seed.ends_with_line_end and _stdout_is(seed.file):
+        click.echo(seed.line_end, nl=False)  # after the CSV's last row, which has none
     for suggestion in suggestions:
-        click.echo(suggestion, err=True)
-        click.echo(seed.line(suggestion.cells), nl=False)
+        click.echo(screen.visible(str(suggestion)), err=True)
+        # Without `color`, click takes terminal escapes out of a pool's name.
+        click.echo(shown(seed.line(suggestion.cells)), nl=False, color=True)
     if not suggestions:
         click.echo("every pool is mapped", err=True)
+    if not all(suggestion.is_complete for suggestion in suggestions):
+        click.echo("then fill in the empty cells", err=True)
 
 
 @channels_group.command("impact")
@@ -362,6 +373,8 @@ def channels_export(file: Path) -> None:
     \b
     Example: ringostat channels export channels.xlsx
     """
+    if file.suffix.lower() != ".xlsx":
+        raise ConfigurationError(f"{file}: the name must end with .xlsx")
     numbers = [str(project.project_id) for project in read_projects()]
     suggestions = []
     try:
@@ -376,16 +389,17 @@ def channels_export(file: Path) -> None:
 @channels_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def channels_import(file: Path, yes: bool) -> None:
+@click.option("--force", is_flag=True, help="Also if the CSV has changed since the export.")
+def channels_import(file: Path, yes: bool, force: bool) -> None:
     """Show what an exported and edited workbook changes, ask, and write static_channels.csv.
 
     \b
     Example: ringostat channels import channels.xlsx
     """
     numbers = {str(project.project_id) for project in read_projects()}
-    change = xlsx.read_change(file, numbers)
+    change = xlsx.read_change(file, numbers, force)
     for line in change.lines:
-        click.echo(line)
+        click.echo(screen.visible(line))
     click.echo(change)
     if not change.lines:
         return
@@ -406,7 +420,8 @@ def forms_group() -> None:
 def forms_import(file: Path, project_id: int) -> None:
     """Land the forms of a file: JSON lines, CSV or XLSX.
 
-    Bad lines are listed and left out. The same file again changes nothing.
+    Bad lines are listed and left out. The same file again changes nothing. A CSV's cells may be
+    separated by commas, semicolons or tabs.
 
     \b
     Example: ringostat forms import forms.jsonl --project 11111
@@ -419,6 +434,13 @@ def forms_import(file: Path, project_id: int) -> None:
     click.echo(f"{project}: {imported}")
     if imported.bad:
         raise SystemExit(1)
+
+
+def _stdout_is(file: Path) -> bool:
+    """Whether what is printed is appended to `file`."""
+    with suppress(OSError):  # io.UnsupportedOperation is one
+        return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
+    return False
 
 
 def _need_terminal(flag: str) -> None:

@@ -3,6 +3,7 @@ errors are quoted as they are."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from loader.windows import Window
 
 # A pipe has no width, and at 80 columns words would be cut.
 _PIPE_WIDTH = 200
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def console(stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Console:
@@ -24,6 +26,11 @@ def console(stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Console:
     if found.is_terminal:
         return found
     return Console(stderr=stderr, width=pipe_width, markup=False, highlight=False)
+
+
+def visible(text: str) -> str:
+    """`text` with its control characters escaped: those in a pool's name could drive a terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ CHANNEL_PARAMETERS = (
     "utm_content",
     "utm_term",
 )
+NUMBER_PARAMETERS = ("n_alias", "dst", "additional_number")
 TAG_PARAMETERS = (
     "category_number",
     "category_mark",

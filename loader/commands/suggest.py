@@ -76,6 +76,7 @@ order by
     channels.valid_from nulls first
 """
 
+_LABELS = CHANNEL_COLUMNS[3:6]
 _DIFFERENCES = {
     "whitespace": "in spaces only",
     "case": "in case only",
@@ -98,13 +99,18 @@ class Suggestion:
     meant: str | None
     difference: str | None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether no label is left to fill in."""
+        return all(self.cells[column] for column in _LABELS)
+
     def __str__(self) -> str:
         count = f"{self.conversions:,} conversions, {self.first_day} to {self.last_day}"
         text = f"«{self.cells['parameter_value']}» ({count})"
         if self.meant is not None:
             text += f" differs from the configured «{self.meant}» {self.difference}: "
             text += "correct the row, or add this one"
-        elif any(self.cells[column] for column in CHANNEL_COLUMNS[3:6]):
+        elif any(self.cells[column] for column in _LABELS):
             text += ": all its calls carry these UTM values"
         return text
 

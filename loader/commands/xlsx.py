@@ -1,27 +1,29 @@
 """Static channels as an Excel workbook, for those who do not edit CSV files, and back.
 
 Excel turns what looks like a number or a date into one, and text after `=` into a formula. All
-cells are therefore written as text, and what comes back as anything else is refused.
+cells are therefore written as text, and what comes back as anything else is refused, except where
+it can mean only one thing.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import TypeGuard
 
-from openpyxl import Workbook, load_workbook
+from openpyxl import Workbook
 from openpyxl.cell import Cell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
-from loader import csv_file
+from loader import csv_file, workbook
 from loader.commands import check, seeds
 from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS
 from loader.commands.suggest import Suggestion
@@ -36,7 +38,10 @@ _LABELS = ("traffic_source", "traffic_type", "campaign")
 _HINTS = ("conversions", "first_conversion", "last_conversion", "hint")
 _WIDTHS = {"parameter_value": 36, "campaign": 36, "hint": 80}
 _LINE_ENDS = "\r\n"
-_LAST_ROW = 10_000  # so far down reach the drop-downs
+_LAST_ROW = 10_000  # the last one with drop-downs, and the last one that is read
+_NUMBERS = ("n_alias", "dst")  # not an extension, which may begin with a zero that Excel drops
+_DAYS = ("valid_from", "valid_to")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -83,19 +88,25 @@ def export(file: Path, numbers: Sequence[str], suggestions: Sequence[Suggestion]
     pools = {
         (one.cells["project_id"], one.cells["parameter_value"]): one for one in suggestions
     }.values()
-    workbook = Workbook()
-    _fill(workbook.active, CHANNELS_SHEET, CHANNEL_COLUMNS, (row.cells for row in seed.rows))
+    book = Workbook()
+    _fill(book.active, CHANNELS_SHEET, CHANNEL_COLUMNS, (row.cells for row in seed.rows))
     _fill(
-        workbook.create_sheet(),
+        book.create_sheet(),
         POOLS_SHEET,
         (*CHANNEL_COLUMNS, *_HINTS),
         (_pool_cells(pool) for pool in pools),
     )
-    _add_drop_downs(workbook, numbers)
+    _add_lists(book, numbers, _version(seed))
     try:
-        workbook.save(file)
+        book.save(file)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _version(seed: csv_file.Seed) -> str:
+    """One value for all CSVs with the same rows, in whatever order and format."""
+    rows = sorted([row[column] for column in CHANNEL_COLUMNS] for row in seed.rows)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _pool_cells(pool: Suggestion) -> dict[str, str]:
@@ -139,8 +150,9 @@ def _write(cell: Cell, text: str) -> None:
         cell.alignment = Alignment(wrap_text="\n" in text)
 
 
-def _add_drop_downs(workbook: Workbook, numbers: Sequence[str]) -> None:
-    lists = workbook.create_sheet(_LISTS_SHEET)
+def _add_lists(book: Workbook, numbers: Sequence[str], version: str) -> None:
+    """A hidden sheet: the choices of the drop-downs, and the version of the CSV."""
+    lists = book.create_sheet(_LISTS_SHEET)
     lists.sheet_state = "hidden"
     for index, choices in enumerate((numbers, CHANNEL_PARAMETERS), 1):
         for row, choice in enumerate(choices, 1):
@@ -150,7 +162,8 @@ def _add_drop_downs(workbook: Workbook, numbers: Sequence[str]) -> None:
             listed = f"{_LISTS_SHEET}!${letter}$1:${letter}${max(len(choices), 1)}"
             drop_down = DataValidation(type="list", formula1=listed, allow_blank=True)
             drop_down.add(f"{letter}2:{letter}{_LAST_ROW}")  # A: project_id, B: parameter
-            workbook[title].add_data_validation(drop_down)
+            book[title].add_data_validation(drop_down)
+    _write(lists.cell(1, 3), version)
 
 
 # ----------------------------------------------------------------------------------------- import
@@ -174,64 +187,80 @@ class Change:
         self.seed.save(self.texts)
 
 
-def read_change(file: Path, numbers: set[str]) -> Change:
+def read_change(file: Path, numbers: set[str], force: bool = False) -> Change:
     """What the workbook changes. `numbers`: the projects there are.
 
     Rows of the sheet of unmapped pools count where one of their labels is filled in. Raises
-    ConfigurationError with everything that is wrong with the workbook, or with the CSV as it is.
+    ConfigurationError with everything that is wrong with the workbook, or with the CSV as it is,
+    and, without `force`, if the CSV is not the one that was exported: what was added to it since
+    would be removed.
     """
     seed = seeds.parse_channels()
     csv_file.refuse([*seed.faults, *check.find_channel_faults(seed.rows, numbers)])
-    try:
-        workbook = load_workbook(file)
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
-    except (InvalidFileException, BadZipFile, KeyError, ValueError):
-        raise ConfigurationError(f"{file}: no XLSX") from None
-    if CHANNELS_SHEET not in workbook.sheetnames:
+    sheets = workbook.read(file, _LAST_ROW, (CHANNELS_SHEET, POOLS_SHEET, _LISTS_SHEET))
+    if CHANNELS_SHEET not in sheets:
         raise ConfigurationError(f"{file}: the sheet {CHANNELS_SHEET} is missing")
     faults: list[Fault] = []
     known = {(column, row[column]) for row in seed.rows for column in CHANNEL_COLUMNS}
-    rows = _rows(file, workbook[CHANNELS_SHEET], faults, lambda *cell: cell in known)
-    if POOLS_SHEET in workbook.sheetnames:
+    rows = _rows(file, CHANNELS_SHEET, sheets, faults, lambda *cell: cell in known)
+    if POOLS_SHEET in sheets:
         # A pool's name came from the warehouse: its spaces are meant.
         pools = _rows(
-            file, workbook[POOLS_SHEET], faults, lambda column, _: column == "parameter_value"
+            file, POOLS_SHEET, sheets, faults, lambda column, _: column == "parameter_value"
         )
         rows += [row for row in pools if any(row[column] for column in _LABELS)]
     if not faults:
         faults += check.find_channel_faults(rows, numbers)
     csv_file.refuse(faults)
-    return _change(seed, rows)
+    change = _change(seed, rows)
+    if change.lines and not force and _exported_version(sheets) != _version(seed):
+        raise ConfigurationError(
+            f"{file} was not exported from {seed.file.name} as it is now, and would undo what was "
+            "changed there since: export again and repeat the edit, or --force"
+        )
+    return change
+
+
+def _exported_version(sheets: Mapping[str, workbook.Sheet]) -> object:
+    """What `_add_lists` wrote; None for a workbook made by hand."""
+    lists = sheets.get(_LISTS_SHEET)
+    return lists[0][2].value if lists else None
 
 
 def _rows(
-    file: Path, sheet: Worksheet, faults: list[Fault], may_have_spaces: Callable[[str, str], bool]
+    file: Path,
+    title: str,
+    sheets: Mapping[str, workbook.Sheet],
+    faults: list[Fault],
+    may_have_spaces: Callable[[str, str], bool],
 ) -> list[SheetRow]:
     """The sheet's rows that are not empty. What Excel mangled is added to `faults`.
 
-    Spaces at the ends are a slip of the hand, but where `may_have_spaces(column, value)`.
+    Spaces at the ends are taken for a typing error, except where `may_have_spaces(column, value)`.
     """
-    titles = {str(cell.value): cell.column for cell in sheet[1] if cell.value is not None}
+    header, *records = sheets[title] or [()]
+    titles = {str(cell.value): index for index, cell in enumerate(header) if cell.value is not None}
     missing = [column for column in CHANNEL_COLUMNS if column not in titles]
     if missing:
-        place = f"{file}: sheet {sheet.title}, row 1"
-        faults.append(Fault(place, f"no column {', '.join(missing)}"))
+        place = f"{file}: sheet {title}, row 1"
+        faults.append(Fault(place, f"missing column {', '.join(missing)}"))
         return []
-    letters = {column: get_column_letter(titles[column]) for column in CHANNEL_COLUMNS}
+    letters = {column: get_column_letter(titles[column] + 1) for column in CHANNEL_COLUMNS}
     rows = []
-    for number in range(2, sheet.max_row + 1):
-        row = SheetRow(file, sheet.title, number, letters)
-        for column in CHANNEL_COLUMNS:
-            cell = sheet.cell(number, titles[column])
-            text = "" if cell.value is None else _unescaped(str(cell.value))
-            what = _mangled(column, cell)
+    for number, record in enumerate(records, 2):
+        row = SheetRow(file, title, number, letters)
+        cells = {column: record[titles[column]] for column in CHANNEL_COLUMNS}
+        for column, cell in cells.items():
+            text = _text(column, cell.value)
+            what = _mangled(column, cell, is_number=cells["parameter"].value in _NUMBERS)
             if (
                 not what
                 and text != text.strip(csv_file.SPACES)
                 and not may_have_spaces(column, text)
             ):
                 what = "a space at the beginning or the end: delete it"
+            if not what and _UNSTORABLE.search(text):
+                what = "a character that CSV cannot hold: delete it"
             if what:
                 faults.append(Fault(row.at(column), f"{column}: {what}"))
             row.cells[column] = text
@@ -240,27 +269,44 @@ def _rows(
     return rows
 
 
-def _mangled(column: str, cell: Cell) -> str:
-    """What Excel made of a text, or nothing."""
-    advice = "format the cell as text and type it again"
+def _text(column: str, value: object) -> str:
+    """A cell as the CSV has it."""
+    if column in _DAYS and _is_day(value):
+        return value.date().isoformat()
+    return "" if value is None else _unescaped(str(value))
+
+
+def _is_day(value: object) -> TypeGuard[datetime]:
+    return isinstance(value, datetime) and value.time() == time()
+
+
+def _mangled(column: str, cell: workbook.Cell, is_number: bool) -> str:
+    """What Excel made of a text, or nothing. `is_number`: the row is about phone numbers."""
     value = cell.value
+    made = ""
     if cell.data_type == "f":
-        return "a formula: a text is wanted; for one that begins with =, type ' before it"
+        return "a formula: it must be text; for one that begins with =, type ' before it"
     if cell.data_type == "e":
         return f"the error {value}"
-    if isinstance(value, (datetime, date, time)):
-        return f"Excel made a date of it, {value}: {advice}"
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d([.,]\d+)?E\+?\d+", value.strip()):
-        return f"Excel made {value} of a number: {advice}"
-    if isinstance(value, (bool, int, float)) and not (
-        column == "project_id" and type(value) is int
+    if isinstance(value, (datetime, date, time, timedelta)):
+        if not (column in _DAYS and _is_day(value)):
+            made = f"a date of it, {value}"
+    elif isinstance(value, str) and csv_file.ROUNDED_NUMBER.fullmatch(value.strip()):
+        made = f"{value} of a number"
+    elif isinstance(value, (bool, int, float)) and not (
+        _is_exact(value) and (column == "project_id" or (column == "parameter_value" and is_number))
     ):
-        return f"Excel made a number of it, {value}: {advice}"
-    return ""
+        made = f"a number of it, {value}"
+    return f"Excel made {made}: format the cell as text and type it again" if made else ""
+
+
+def _is_exact(value: object) -> bool:
+    """Whether a number is surely as it was typed. 380440000000 may have been 3.8044E+11 before."""
+    return type(value) is int and 0 <= value < 10**15 and (value < 10**9 or value % 10**7 != 0)
 
 
 def _change(seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> Change:
-    """The CSV's rows as they should be: kept ones in their place and, but for edits, to the byte.
+    """The CSV's rows as they should be: kept ones in their place, to the byte except for edits.
 
     A new row goes behind the last one that sorts before it.
     """

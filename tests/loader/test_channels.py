@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -56,16 +58,22 @@ def test_the_seeds_that_are_shipped_are_right(
 @pytest.mark.parametrize(
     ("rows", "place", "what"),
     [
-        ("x,dst,1,s,t,c,,", "2:1", "a project number"),
+        ("x,dst,1,s,t,c,,", "2:1", "must be a project number"),
         ("22222,dst,1,s,t,c,,", "2:1", "22222 is not in projects.csv"),
-        ("11111,Dst,1,s,t,c,,", "2:7", "one of n_alias, dst"),
+        ("11111,Dst,1,s,t,c,,", "2:7", "must be one of n_alias, dst"),
         ("11111,dst,,s,t,c,,", "2:11", "parameter_value is empty"),
         ("11111,dst,null,s,t,c,,", "2:11", "the word null"),
         ("11111,dst,1,,t,c,,", "2:13", "traffic_source is empty"),
         ("11111,dst,1,s,,c,,", "2:15", "traffic_type is empty"),
         ("11111,dst,1,s,t,,,", "2:17", "campaign is empty"),
-        ("11111,dst,1,s,t,c,2024-02-30,", "2:19", "a day is wanted"),
-        ("11111,dst,1,s,t,c,,01.02.2024", "2:20", "a day is wanted"),
+        ("11111,dst,1,s,t,c,2024-02-30,", "2:19", "'2024-02-30' must be a day"),
+        ("11111,dst,1,s,t,c,,01.02.2024", "2:20", "'01.02.2024' must be a day"),
+        ("11111,dst,1,s,t,c,10/1/2026,", "2:19", "as YYYY-MM-DD, e.g. 2024-01-31, or empty"),
+        ("11111,dst,1,s,t,c,1999-12-31,", "2:19", "from 2000 to 2100"),
+        ("11111,dst,1,s,t,c,,9999-12-31", "2:20", "from 2000 to 2100"),
+        ("11111,dst,3.80E+11,s,t,c,,", "2:11", "3.80E+11 is a number that Excel rounded"),
+        ('11111,n_alias,"3,80E+11",s,t,c,,', "2:15", "write all its digits"),
+        ("11111,additional_number,1E+10,s,t,c,,", "2:25", "a number that Excel rounded"),
         ("11111,dst,1,s,t,c,2024-02-02,2024-02-01", "2:30", "before valid_from"),
         ("11111,dst,1,s,t,c,,\n11111,dst,1,x,y,z,2024-01-01,", "3:19", "static_channels.csv:2:1"),
         ("11111,dst,1,s,t,c,,2024-01-01\n11111,dst,1,s,t,c,2024-01-01,", "3:19", "overlap"),
@@ -86,11 +94,11 @@ def test_a_fault_of_a_channel_is_named_by_its_place(
 @pytest.mark.parametrize(
     ("rows", "place", "what"),
     [
-        ("11111,dst,1,x", "2:7", "one of category_number"),
+        ("11111,dst,1,x", "2:7", "must be one of category_number"),
         ("11111,tag,,x", "2:11", "parameter_value is empty"),
         ("11111,tag,1,", "2:13", "tag is empty"),
         ("33333,tag,1,x", "2:1", "not in projects.csv"),
-        ("11111,tag,1,x\n11111,tag,1,x", "3:1", "the same row"),
+        ("11111,tag,1,x\n11111,tag,1,x", "3:1", "duplicate of the row at kpi_tags.csv:2:1"),
     ],
 )
 def test_a_fault_of_a_tag_is_named_by_its_place(
@@ -144,11 +152,10 @@ def test_faults_of_all_three_files_are_found_at_once(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "static_channels.csv:1:1: the column project_id is missing"),
-        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:1: the column campaign is missing"),
-        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:66: no such column: 'Campaign'"),
-        (CHANNELS.replace("campaign", "dst,dst").encode(), ":1:66: no such column: 'dst'"),
-        (b"\n" + CHANNELS.encode(), "static_channels.csv:1:1: the column project_id is missing"),
+        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:1: missing column campaign"),
+        (CHANNELS.replace("campaign", "Campaign").encode(), ":1:66: unknown column 'Campaign'"),
+        (CHANNELS.replace("campaign", "dst,dst").encode(), ":1:66: unknown column 'dst'"),
+        (CHANNELS.replace("type", "source").encode(), ":1:53: duplicate column traffic_source"),
         (CHANNELS.encode() + b"\n", "static_channels.csv:2:1: an empty line"),
         (CHANNELS.encode() + "11111,dst,1,ї,Щ".encode("cp1251"), ":2:13: not UTF-8"),
     ],
@@ -160,9 +167,76 @@ def test_a_file_that_is_no_such_csv(folder: Path, content: bytes, fault: str) ->
     assert fault in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "1:1: the first line must name the columns: project_id,parameter"),
+        (b"\n" + CHANNELS.encode(), "1:1: the first line must name the columns"),
+        (b"11111,dst,1,s,t,c,,\n", "1:1: the first line must name the columns"),
+        (CHANNELS.replace(",", ";").encode(), "1:11: cells are separated by ;: save the file with"),
+        (
+            "\ufeff".encode() + (CHANNELS + "11111,dst,1,s,t,c,,\n" * 9).replace(",", ";").encode(),
+            "1:11: cells are separated by ;",
+        ),
+        (CHANNELS.replace(",", "\t").encode(), "1:11: cells are separated by tabs"),
+        ((CHANNELS + "11111,dst,ї\n" * 9).replace(",", ";").encode("cp1251"), "2:11: not UTF-8"),
+        ((CHANNELS + "11111,dst,ї\n" * 9).encode("utf-16"), "1:1: not UTF-8: save the file as"),
+        ((CHANNELS + "11111,dst,ї\n" * 9).encode("utf-16-le"), "1:1: not UTF-8"),
+        (None, "1:1: there is no such file: create it with the line project_id,parameter"),
+    ],
+)
+def test_a_file_with_one_cause_has_one_fault(
+    folder: Path, content: bytes | None, fault: str
+) -> None:
+    Path("static_channels.csv").unlink()
+    if content is not None:
+        Path("static_channels.csv").write_bytes(content)
+    (line,) = ringostat("channels", "check").stdout.splitlines()
+    assert line.startswith(f"static_channels.csv:{fault}")
+    for command in ("export", "import"):
+        result = ringostat("channels", command, "channels.xlsx")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.splitlines()[-1].endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("11111,,,Europe/Kyiv,,2024-01-01,true", "2:7: project_name: must not be empty"),
+        ("11111,null,,Europe/Kyiv,,2024-01-01,true", "2:7: project_name: must not be empty"),
+        ("11111,a,,localtime,,2024-01-01,true", "2:10: time_zone: must be an IANA zone, e.g. "),
+        ("11111,a,,posix/Europe/Kyiv,,2024-01-01,true", "2:10: time_zone: must be an IANA zone"),
+        ("11111,a,,UTC,,01.10.2024,true", "2:15: load_from: '01.10.2024' must be a day"),
+        ("11111,a,,UTC,,1024-01-01,true", "2:15: load_from: '1024-01-01' must be a day from 2000"),
+        ("11111,a,,UTC,,Key4f1c,true", "2:15: load_from: must be a day from 2000 to 2100"),
+        ("11111,a,,UTC,,2099-01-01,true", "2:15: warning: load_from: 2099-01-01 is in the future"),
+    ],
+)
+def test_a_fault_of_a_project_is_named_by_its_place(folder: Path, row: str, fault: str) -> None:
+    (line,) = found(f"{HEADER}{row}\n", "projects.csv")
+    assert line.startswith(fault)
+
+
+@pytest.mark.parametrize("number", ["+380 09 000 00 14", "+380441112233", "(044) 111-22-33"])
+def test_a_number_that_never_matches_is_a_warning(folder: Path, number: str) -> None:
+    (line,) = found(f"{CHANNELS}11111,dst,{number},s,t,c,,\n")
+    assert line.startswith(f"2:11: warning: parameter_value: {number} never matches: the API gives")
+    assert found(f"{CHANNELS}11111,pool_name,{number},s,t,c,,\n") == []
+
+
+@pytest.mark.parametrize("number", ["380441112233", "101", "sip:name@example.com", "Main line"])
+def test_numbers_that_may_match(folder: Path, number: str) -> None:
+    assert found(f"{CHANNELS}11111,dst,{number},s,t,c,,\n") == []
+
+
+def test_days_that_cannot_be_read_do_not_overlap(folder: Path) -> None:
+    rows = "11111,dst,1,s,t,c,,01.02.2024\n11111,dst,1,s,t,c,02.02.2024,\n"
+    assert len(found(CHANNELS + rows)) == 2
+
+
 def test_a_missing_file(folder: Path) -> None:
     Path("kpi_tags.csv").unlink()
-    assert "kpi_tags.csv:1:1: cannot be read" in ringostat("channels", "check").stdout
+    assert "kpi_tags.csv:1:1: there is no such file" in ringostat("channels", "check").stdout
     assert "file=kpi_tags.csv,line=1,col=1" in ringostat("channels", "check", "--github").stdout
 
 
@@ -184,7 +258,9 @@ def test_annotations_for_github(folder: Path) -> None:
     result = ringostat("channels", "check", "--github")
     assert result.exit_code == 1
     error, warning = result.stdout.splitlines()
-    assert error.startswith("::error file=static_channels.csv,line=2,col=7::parameter: one of ")
+    assert error.startswith(
+        "::error file=static_channels.csv,line=2,col=7::parameter: must be one of "
+    )
     assert warning.startswith("::warning file=static_channels.csv,line=3,col=4::parameter_value")
 
 
@@ -274,6 +350,58 @@ def test_a_near_miss_comes_first_with_the_labels_that_it_misses(
         "11111,pool_name,A,,,,,",
     ]
     assert "differs from the configured «2ГИС» in case only" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CHANNELS}11111,dst,1,s,t,c,,\n",
+        f"{CHANNELS}11111,dst,1,s,t,c,,",
+        CHANNELS.rstrip("\n"),
+        f"{CHANNELS}11111,dst,1,s,t,c,,".replace("\n", "\r\n"),
+    ],
+)
+def test_rows_are_appended_to_a_file_with_or_without_a_last_line_end(
+    folder: Path, marts: psycopg.Connection, text: str
+) -> None:
+    unmapped(marts, "Billboard", ("s", "t", "c"))
+    Path("static_channels.csv").write_text(text, newline="")
+    with (folder / "static_channels.csv").open("ab") as file:  # as the shell's >> does
+        command = [sys.executable, "-m", "loader", "channels", "suggest"]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=file)
+    assert ringostat("channels", "check").stdout == ""
+    seed = seeds.parse_channels()
+    assert [row["parameter_value"] for row in seed.rows][-1] == "Billboard"
+    assert Path("static_channels.csv").read_bytes().startswith(text.encode())
+
+
+def test_the_cells_that_are_left_to_fill_in_are_told(
+    folder: Path, marts: psycopg.Connection
+) -> None:
+    unmapped(marts, "Flyers", ("flyers", "offline", "(not set)"))
+    result = ringostat("channels", "suggest")
+    assert result.stderr.endswith("\nthen fill in the empty cells\n")
+    (fault,) = found(CHANNELS + result.stdout)
+    assert fault == "2:39: campaign is empty: fill it in"
+    marts.execute("update ringostat_marts.fct_conversions set utm_campaign = 'c'")
+    assert "fill in" not in ringostat("channels", "suggest").stderr
+
+
+def test_control_characters_of_a_pool_reach_the_csv_and_not_the_terminal(
+    folder: Path, marts: psycopg.Connection
+) -> None:
+    unmapped(marts, "\x1b[31mRed\x9b\x07", ("s", "t", "c"))
+    result = ringostat("channels", "suggest")
+    assert "«\\x1b[31mRed\\x9b\\x07»" in result.stderr
+    assert result.stdout == "11111,pool_name,\x1b[31mRed\x9b\x07,s,t,c,,\n"
+    master, terminal = os.openpty()
+    with os.fdopen(master, "rb") as screen:
+        subprocess.run(
+            [sys.executable, "-m", "loader", "channels", "suggest"],
+            check=True, cwd=ROOT, stdout=terminal, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert screen.readline() == b"11111,pool_name,\\x1b[31mRed\\x9b\\x07,s,t,c,,\r\n"
+    os.close(terminal)
 
 
 def test_marts_that_are_not_built(folder: Path, warehouse: dict[str, str]) -> None:
