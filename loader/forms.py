@@ -160,7 +160,7 @@ def _form(line: str | BadLine, project: Project) -> Form:
     if _DECIMAL.fullmatch(str(phone).strip().upper()) or (
         isinstance(phone, int) and phone >= 10**9 and phone % 10**7 == 0
     ):
-        # Its digits are not those of the number, and people would share them.
+        # Its digits are not those of the number: several people would seem to be one.
         raise BadLine(
             "phone is a number that a spreadsheet rounded or gave decimals, such as 3.80E+11: "
             "format the column as text and export it again"

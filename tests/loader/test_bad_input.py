@@ -78,11 +78,14 @@ def test_options_that_cannot_be_read(setting: Setting, arguments: tuple[str, str
     ("row", "place"),
     [
         ("one,Clinic,,Europe/Kyiv,,2024-01-01,true", ":2:1:"),
+        ("11111,,,Europe/Kyiv,,2024-01-01,true", ":2:7:"),
         ("11111,Clinic,,Europe/Atlantis,,2024-01-01,true", ":2:15:"),
         ("11111,Clinic,,Europe,,2024-01-01,true", ":2:15:"),
         ("11111,Clinic,,Europe/Kyiv,best,2024-01-01,true", ":2:27:"),
         ("11111,Clinic,,Europe/Kyiv,,yesterday,true", ":2:28:"),
         ("11111,Clinic,,Europe/Kyiv,,2024-02-30,true", ":2:28:"),
+        ("11111,Clinic,,Europe/Kyiv,,0001-01-01,true", ":2:28:"),
+        ("11111,Clinic,,Europe/Kyiv,,01.10.2024,true", ":2:28:"),
         ("11111,Clinic,,Europe/Kyiv,,2024-01-01,maybe", ":2:39:"),
         (f"{ROW}\n11111,Again,,UTC,,2024-01-01,true", ":3:1:"),
         (f"{ROW},more", ":2:"),
@@ -114,6 +117,30 @@ def test_no_active_project(
 def test_the_wrong_header(setting: Setting, seeds: Callable[..., Path]) -> None:
     seeds().write_text(HEADER.replace("time_zone", "zone"))
     assert_refused(ringostat("load"), setting.conn, "projects.csv:1:", "zone")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ((HEADER + ROW).replace(",", ";").encode(), ":1:11: cells are separated by ;"),
+        ((HEADER + ROW).encode("utf-16"), ":1:1: not UTF-8"),
+        ((HEADER + ROW.replace("Clinic", "Клініка")).encode("cp1251"), ":2:7: not UTF-8"),
+        (b"", ":1:1: the first line must name the columns"),
+    ],
+)
+def test_a_file_that_is_no_such_csv(
+    setting: Setting, seeds: Callable[..., Path], command: str, content: bytes, what: str
+) -> None:
+    file = seeds()
+    file.write_bytes(content)
+    result = ringostat(command)
+    assert_refused(result, setting.conn, f"{file}{what}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_project_without_a_name(setting: Setting) -> None:
+    result = ringostat("connect", "--name", " ", "--time-zone", "Europe/Kyiv")
+    assert_refused(result, setting.conn, "--name must not be empty")
 
 
 def test_an_unreachable_postgres(
