@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo bench bi docs install test test-all test-bi lint lock lock-bench lock-bi clean
+# Where a virtual environment was moved with its folder: the programs in there name the old path.
+moved = $(if $(wildcard $1),$(shell grep -qsF '$(realpath $1)/bin/python' $1/bin/pip || echo moved))
+
+.PHONY: help demo bench bi docs install test test-all test-bi lint lock lock-bench lock-bi clean distclean moved
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
-	@$(BIN)/ringostat demo
+	@$(BIN)/python -m loader demo
 
 bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088
 	@$(BIN)/python -m bi.warehouse .venv-bi/bin/python bi/superset/serve.py
@@ -23,7 +26,8 @@ bench: .venv-bench/installed ## measure against dlt, a Singer target and a bare 
 
 install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml $(call moved,.venv)
+	@test -z '$(call moved,.venv)' || rm -rf .venv
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 10) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo 'On Debian and Ubuntu: apt-get install python3-venv' >&2; rm -rf .venv; exit 2; }
 	@echo 'Installing into .venv ...' >&2
@@ -31,14 +35,16 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-bi/installed: bi/requirements.lock .venv/installed
+.venv-bi/installed: bi/requirements.lock .venv/installed $(call moved,.venv-bi)
+	@test -z '$(call moved,.venv-bi)' || rm -rf .venv-bi
 	@$(PYTHON) -c 'import sys; sys.exit("Superset needs Python 3.10 to 3.12, this is " + sys.version.split()[0] + ": make $(MAKECMDGOALS) PYTHON=python3.12" if sys.version_info >= (3, 13) else 0)'
 	@test -x .venv-bi/bin/python || $(PYTHON) -m venv .venv-bi
 	@echo 'Installing Superset into .venv-bi ...' >&2
 	@.venv-bi/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r bi/requirements.lock
 	@touch $@
 
-.venv-bench/installed: benchmarks/requirements.lock .venv/installed
+.venv-bench/installed: benchmarks/requirements.lock .venv/installed $(call moved,.venv-bench)
+	@test -z '$(call moved,.venv-bench)' || rm -rf .venv-bench
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	@echo 'Installing what landing is compared with into .venv-bench ...' >&2
 	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r benchmarks/requirements.lock
@@ -60,9 +66,9 @@ test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chr
 	$(BIN)/python -m pytest -m bi tests/bi
 
 lint: .venv/installed-dev ## ruff and mypy; sqlfluff and a strict dbt parse are among the tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
@@ -78,6 +84,12 @@ lock-bi:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
 	    --custom-compile-command 'make lock-bi' bi/requirements.in -o bi/requirements.lock
 
-clean: ## stop the embedded Postgres and remove what was built; the database goes with it
-	@test ! -x $(BIN)/ringostat || $(BIN)/ringostat db stop
-	rm -rf .venv .venv-bi .venv-bench .postgres .superset site target logs
+clean: ## stop the embedded Postgres and remove what was built; its data in .postgres stay
+	@test ! -e .postgres/postmaster.pid || env -u PGHOST $(BIN)/python -m loader db stop \
+	    || echo 'The embedded Postgres may still run: make install, then make clean again' >&2
+	rm -rf .venv .venv-bi .venv-bench .superset site target logs
+
+distclean: ## clean, and delete the embedded Postgres with its data; asks first (YES=1: does not)
+	@test ! -e .postgres || $(MAKE) --no-print-directory install
+	@test ! -e .postgres || env -u PGHOST $(BIN)/python -m loader db delete $(if $(YES),--yes)
+	@$(MAKE) --no-print-directory clean

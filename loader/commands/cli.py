@@ -21,7 +21,7 @@ import psycopg
 
 from loader import csv_file, database, forms, settings
 from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
-from loader.commands.dbt import dbt
+from loader.commands.dbt import build
 from loader.commands.status import as_table, read_status
 from loader.errors import ConfigurationError, Failure
 from loader.load import DEFAULT_JOBS, DEFAULT_LOOKBACK_DAYS, Asked, describe, load_projects
@@ -61,6 +61,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ringostat-marts", prog_name="ringostat")
 @click.option("-v", "--verbose", is_flag=True, help="Log every request and every window.")
 def main(verbose: bool) -> None:
     """Ringostat's calls in a Postgres, ready for BI."""
@@ -134,13 +135,21 @@ def load(**options: Any) -> None:
 def run(**options: Any) -> None:
     """Land calls, then build the marts: what cron calls.
 
-    What has landed is built even if a project failed.
+    Faults in the CSVs stop it before anything is loaded. What has landed is built even if a project
+    failed. A build waits for another one to end.
 
     \b
     Example: ringostat run
     """
+    faults = check.find_faults()
+    for fault in faults:
+        click.echo(fault, err=True)
+    if not all(fault.is_warning for fault in faults):
+        raise ConfigurationError("nothing was loaded or built: correct the CSVs first")
     is_loaded = _load(**options)
-    if dbt("build") != 0 or not is_loaded:
+    build()
+    click.echo("dbt build: the marts are up to date", err=True)
+    if not is_loaded:
         raise SystemExit(1)
 
 
@@ -468,9 +477,37 @@ def db_stop() -> None:
     click.echo("stopped" if database.stop() else "it was not running")
 
 
+@db.command("delete")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def db_delete(yes: bool) -> None:
+    """Delete it with all its databases. There is no way back.
+
+    Calls can be loaded again; form requests cannot.
+
+    \b
+    Example: ringostat db delete
+    """
+    _need_embedded()
+    if not database.DATA.exists():
+        click.echo(f"there is no {database.DATA}", err=True)
+        return
+    for contents in database.contents():
+        click.echo(contents, err=True)
+    click.echo("Calls can be loaded again; form requests cannot.", err=True)
+    if not yes:
+        _need_terminal("--yes")
+        typed = click.prompt(f"To delete {database.DATA}, type: delete", err=True)
+        if typed.strip() != "delete":
+            raise click.Abort
+    database.delete()
+    click.echo(f"{database.DATA} is deleted")
+
+
 @db.command("env")
 def db_env() -> None:
     """Print `export` lines, so that plain dbt and psql find the warehouse.
+
+    Without PGPASSWORD: the shell that has set it for your own server has it already.
 
     \b
     Example: eval "$(ringostat db env)"

@@ -1,41 +1,144 @@
-"""Runs dbt as a child process, in the project's folder on the loader's warehouse."""
+"""Runs dbt as a child process: in the project's folder, on the loader's warehouse."""
 
 from __future__ import annotations
 
-import os
+import importlib.util
+import logging
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import click
+import psycopg
+
 from loader import ROOT, database
-from loader.errors import ConfigurationError
+from loader.errors import ConfigurationError, LoadError
 from loader.settings import CALLER_SALT
+
+log = logging.getLogger(__name__)
+
+# Not the script `dbt`: its first line names the folder in which it was installed.
+_PROGRAM = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
+
+# Where dbt writes its files. Every other DBT_* variable of a shell could lead it elsewhere: to
+# another profile, target or project, to rows of a sample, or to other models.
+_HARMLESS = ("DBT_TARGET_PATH", "DBT_LOG_PATH")
+
+_SECONDS_TO_STOP = 20
+
+
+def build(*arguments: str, **settings: str) -> None:
+    """`dbt build`, one at a time for a warehouse and RINGOSTAT_SCHEMA: waits for another's end.
+
+    Unit tests are left out: they test code, not data. Raises LoadError if the build fails.
+    """
+    environment = _environment(settings)
+    with _lock(environment):
+        code = _run(
+            ("build", "--exclude-resource-type", "unit_test", *arguments),
+            {**environment, "RINGOSTAT_BUILD_LOCK": "held"},
+        )
+        if code != 0:
+            raise LoadError(
+                "dbt build failed: the lines above name the seed, model or test; "
+                "all of them are in logs/dbt.log"
+            )
 
 
 def dbt(*arguments: str, **settings: str) -> int:
     """Runs `dbt` with `arguments`; its exit code. What it prints goes to stderr.
 
-    Uses the user's `profiles.yml` if there is one, else `profiles.example.yml` as it is. `settings`
-    are environment variables that dbt gets beside those of this process; with them, always the
-    latter: a profile of the user's may name a schema and not heed RINGOSTAT_SCHEMA. Raises
-    ConfigurationError if dbt is not installed.
+    `settings` are environment variables that dbt gets beside those of this process. The profile is
+    always `profiles.example.yml`: a `profiles.yml`, which serves dbt run by hand, may name another
+    warehouse than the loader's. Raises ConfigurationError if dbt is not installed.
     """
-    program = Path(sys.executable).with_name("dbt")
-    if not program.exists():
+    return _run(arguments, _environment(settings))
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    inherited = database.child_environment(database.environment())
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        # dbt reads the salt from the warehouse.
+        if (not name.startswith("DBT_") or name in _HARMLESS) and name != CALLER_SALT
+    }
+    return {**kept, **settings}
+
+
+def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
+    if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
+    # Without a terminal, nobody watches: what is wrong is all that a log should hold.
+    quiet = () if sys.stderr.isatty() else ("--log-level", "warn", "--no-use-colors")
     with tempfile.TemporaryDirectory() as folder:
-        if settings or not (ROOT / "profiles.yml").exists():
-            shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
-            arguments += ("--profiles-dir", folder)
-        env = {**os.environ, **database.environment(), **settings}
-        env.pop(CALLER_SALT, None)  # dbt reads it from the warehouse
-        child = subprocess.run(
-            [program, *arguments],
+        shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
+        child = subprocess.Popen(
+            [*_PROGRAM, *quiet, *arguments, "--profiles-dir", folder],
             cwd=ROOT,
-            env=env,
-            stdout=2,  # the file number of stderr: stdout is for results
-            check=False,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-    return child.returncode
+        try:
+            for line in child.stdout:
+                click.echo(line, nl=False, err=True)
+            return child.wait()
+        except KeyboardInterrupt:
+            _end(child)
+            raise LoadError(
+                "interrupted: dbt was stopped before its end; run the command again to finish"
+            ) from None
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            child.stdout.close()
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Lets dbt cancel its queries after a Ctrl-C. Its last words, a traceback, are not shown."""
+    with suppress(subprocess.TimeoutExpired):
+        child.communicate(timeout=1)  # a terminal has sent the Ctrl-C to dbt too
+        return
+    child.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        child.communicate(timeout=_SECONDS_TO_STOP)
+
+
+@contextmanager
+def _lock(environment: Mapping[str, str]) -> Iterator[None]:
+    """Holds the warehouse's schemas against other builds, on this machine or another.
+
+    A connection of its own has the lock. The models' hooks take the same key, shared, where
+    RINGOSTAT_BUILD_LOCK does not say that it is held.
+    """
+    key = "ringostat build " + environment.get("RINGOSTAT_SCHEMA", "ringostat")
+    with database.connect(environment) as conn:
+        # It waits for as long as another build takes, and is idle for as long as this one does.
+        conn.execute(
+            "set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0"
+        )
+        taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
+        if not taken.fetchone()[0]:
+            log.info("another build is running: waiting for it")
+            conn.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [key])
+        yield
+        is_held = False
+        with suppress(psycopg.OperationalError):
+            freed = conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+            is_held = freed.fetchone()[0]
+        if not is_held:
+            raise LoadError(
+                "the connection that held the build's lock was lost, so another build may have "
+                "run at the same time: run again"
+            )

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from loader import database
 from loader.commands import screen
-from loader.commands.dbt import dbt
-from loader.errors import LoadError
+from loader.commands.dbt import build
+from loader.errors import ConfigurationError, LoadError
 from loader.load import load_projects
 from loader.projects import choose, read_projects
 from loader.sandbox import SEEDS, Sandbox, demo_account
@@ -45,15 +45,17 @@ def demo() -> None:
     """
     notes = screen.console(stderr=True)
     with Sandbox(demo_account(datetime.now(timezone.utc).date())) as sandbox, _settings(sandbox):
+        warehouse = database.environment()
+        if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
+            raise ConfigurationError(f"the demo writes to its own database only, {DATABASE}")
         with screen.progress() as bar:
             results = load_projects(choose(read_projects(), ()), bar=bar)
         for loaded in results:
             if loaded.error:
                 raise LoadError(f"{loaded.project}: {loaded.error}")
         with notes.status("building the marts: dbt build"):
-            if dbt("build", "--quiet") != 0:
-                raise LoadError("dbt build failed: see above")
-        with database.connect(database.environment()) as conn:
+            build("--quiet")
+        with database.connect(warehouse) as conn:
             print_summary(conn)
     click.echo(_NEXT_STEPS)
 

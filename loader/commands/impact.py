@@ -22,7 +22,7 @@ from rich import box
 from rich.table import Table
 
 from loader import settings
-from loader.commands.dbt import dbt
+from loader.commands.dbt import build, dbt
 from loader.errors import ConfigurationError, LoadError
 
 SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
@@ -163,16 +163,14 @@ def _check_out(base: str, folder: Path) -> None:
 
 def _build(scratch: Path, schema: str, folder: Path) -> None:
     """Builds `fct_conversions` and what it needs with the seeds of `folder`."""
-    code = dbt(
+    build(
         "--quiet",
-        "build",
         "--select",
         "+fct_conversions",
         "--exclude",
         *_STAGING,
         "--exclude-resource-type",
         "test",
-        "unit_test",
         "--defer",
         "--favor-state",
         "--state",
@@ -182,8 +180,6 @@ def _build(scratch: Path, schema: str, folder: Path) -> None:
         RINGOSTAT_SCHEMA=schema,
         RINGOSTAT_SEEDS=str(folder.resolve()),
     )
-    if code != 0:
-        raise LoadError(f"dbt build with the seeds of {folder} failed: see above")
 
 
 @contextmanager

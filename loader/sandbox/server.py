@@ -335,10 +335,11 @@ def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
                 f"Project {project.project_id}: {len(project.calls):,} calls,"
                 f" zone {project.time_zone}, Auth-key {project.auth_key}"
             )
-        yesterday = datetime.now(project.zone).date() - timedelta(days=1)
+        last = max(moment_of(call.get("calldate"), project.zone) for call in project.calls)
+        day = datetime.fromtimestamp(last, project.zone).date()
         print(
             f"Try: curl -H 'Auth-key: {project.auth_key}' '{sandbox.url}/calls/list"
-            f"?from={yesterday}%2000:00:00&to={yesterday}%2023:59:59"
+            f"?from={day}%2000:00:00&to={day}%2023:59:59"
             "&fields=calldate,caller,pool_name,disposition'",
             flush=True,
         )

@@ -32,4 +32,5 @@ def test_the_conventions_of_dbt_bouncer_yml_hold(artifacts: Path) -> None:
 
 def test_every_column_of_models_seeds_and_sources_is_explained(artifacts: Path) -> None:
     coverage = [PROGRAMS / "dbt-coverage", "compute", "doc", "--cov-fail-under", "1.0"]
-    subprocess.run([*coverage, "--run-artifacts-dir", artifacts], cwd=ROOT, check=True)
+    report = ["--cov-report", artifacts / "coverage.json"]
+    subprocess.run([*coverage, "--run-artifacts-dir", artifacts, *report], cwd=ROOT, check=True)

@@ -1,45 +1,338 @@
-"""`ringostat run`: load, then dbt build, whatever the load said."""
+"""`ringostat run`: check the CSVs, load, then dbt build, whatever the load said."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
 import pytest
 
+from loader import ROOT, database
+from loader.commands import seeds as csvs
+from loader.errors import LoadError
+
+from .calls import call
 from .hostile import always, response
-from .support import Setting, ringostat
+from .support import HEADER, KEY, Setting, ringostat
+
+FIRST = datetime(2024, 1, 15, 12)
+
+
+@pytest.fixture(autouse=True)
+def folder(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The three CSVs, in the working folder; dbt writes its files beside them."""
+    folder = tmp_path / "seeds"
+    for name, columns in (
+        ("static_channels", csvs.CHANNEL_COLUMNS),
+        ("kpi_tags", csvs.TAG_COLUMNS),
+    ):
+        (folder / f"{name}.csv").write_text(",".join(columns) + "\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
+    return folder
 
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The calls of dbt, which does not run."""
-    calls: list[tuple[str, ...]] = []
-
-    def dbt(*arguments: str) -> int:
-        calls.append(arguments)
-        return 0
-
-    monkeypatch.setattr("loader.commands.cli.dbt", dbt)
-    return calls
+    """The builds, none of which is made."""
+    builds: list[tuple[str, ...]] = []
+    monkeypatch.setattr("loader.commands.cli.build", lambda *words: builds.append(words))
+    return builds
 
 
 def test_run_loads_and_builds(setting: Setting, built: list) -> None:
     result = ringostat("run", "--until", "2024-02-01")
-    assert result.exit_code == 0
+    assert result.exit_code == 0, result.output
     assert result.stdout.startswith("project 11111 (Clinic): 0 calls read")
-    assert built == [("build",)]
+    assert built == [()]
 
 
 def test_run_builds_what_has_landed_if_a_project_failed(setting: Setting, built: list) -> None:
     setting.api.fault = always(response("", status=403))
     result = ringostat("run", "--until", "2024-02-01")
     assert result.exit_code == 1
-    assert built == [("build",)]
+    assert built == [()]
 
 
 def test_a_failed_build_is_a_failed_run(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loader.commands.cli.dbt", lambda *arguments: 1)
-    assert ringostat("run", "--until", "2024-02-01").exit_code == 1
+    def build() -> None:
+        raise LoadError("dbt build failed: ...")
+
+    monkeypatch.setattr("loader.commands.cli.build", build)
+    result = ringostat("run", "--until", "2024-02-01")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("Error: dbt build failed: ...\n")
 
 
 def test_bad_input_builds_nothing(setting: Setting, built: list) -> None:
     assert ringostat("run", "--project", "7").exit_code == 2
     assert built == []
+
+
+FAULTY = {
+    "a cell": (",".join(csvs.CHANNEL_COLUMNS) + "\n11111,dst,1,s,t,,,\n").encode(),
+    "semicolons": (";".join(csvs.CHANNEL_COLUMNS) + "\n11111;dst;1;s;t;c;;\n").encode(),
+    "CP1251": (",".join(csvs.CHANNEL_COLUMNS) + "\n11111,dst,1,s,t,Лето,,\n").encode("cp1251"),
+    "no file": None,
+}
+
+
+@pytest.mark.parametrize("content", FAULTY.values(), ids=FAULTY)
+def test_faults_in_the_csvs_stop_it_before_anything_is_loaded(
+    setting: Setting, built: list, content: bytes | None
+) -> None:
+    file = Path("static_channels.csv")
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    result = ringostat("run", "--until", "2024-02-01")
+    assert result.exit_code == 2
+    *faults, last = result.stderr.splitlines()
+    assert faults
+    assert all(line.startswith("static_channels.csv") for line in faults)
+    assert last == "Error: nothing was loaded or built: correct the CSVs first"
+    assert result.stdout == ""
+    assert built == []
+    assert setting.conn.execute("select to_regclass('ringostat_raw.calls')").fetchone() == (None,)
+
+
+def test_warnings_are_shown_and_stop_nothing(setting: Setting, built: list) -> None:
+    with Path("static_channels.csv").open("a") as file:
+        file.write('11111,dst,"1 ",s,t,c,,\n')
+    result = ringostat("run", "--until", "2024-02-01")
+    assert result.exit_code == 0
+    assert "static_channels.csv:2:11: warning: " in result.stderr
+    assert built == [()]
+
+
+# With dbt.
+
+
+def marts(conn: psycopg.Connection) -> list[tuple]:
+    return conn.execute(
+        """
+        select project_id, conversion_id, campaign, attribution_method, is_primary, is_counted
+        from ringostat_marts.fct_conversions order by project_id, conversion_id
+        """
+    ).fetchall()
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """`ringostat run` of January 2024, in a process of its own."""
+    # What a shell starts in the background ignores Ctrl-C, and hands that on.
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from loader.commands.cli import main; main()"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "run", "--until", "2024-02-01", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_profile_of_the_users_is_neither_read_nor_touched(
+    setting: Setting, server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A complete one with literal values, in the project's folder and named by DBT_*."""
+    theirs = {**server, "PGDATABASE": f"test_theirs_{os.getpid()}"}
+    with database.connect(server) as admin:
+        admin.execute(f"drop database if exists {theirs['PGDATABASE']} with (force)")
+        admin.execute(f"create database {theirs['PGDATABASE']}")
+    profile = f"""
+ringostat:
+  target: theirs
+  outputs:
+    theirs:
+      type: postgres
+      host: "{theirs["PGHOST"]}"
+      port: {theirs["PGPORT"]}
+      user: "{theirs["PGUSER"]}"
+      password: "{theirs.get("PGPASSWORD", "")}"
+      dbname: {theirs["PGDATABASE"]}
+      schema: ringostat
+      threads: 1
+"""
+    copy = tmp_path / "project"
+    ours = ("loader", "models", "macros", "tests/dbt")
+    for name in ours:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).symlink_to(ROOT / name)
+    for name in ("dbt_project.yml", "profiles.example.yml"):
+        (copy / name).symlink_to(ROOT / name)
+    (copy / "profiles.yml").write_text(profile)
+    monkeypatch.setattr("loader.commands.dbt.ROOT", copy)
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(copy))
+    monkeypatch.setenv("DBT_PROFILE", "theirs")
+    monkeypatch.setenv("DBT_TARGET", "theirs")
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path))
+    setting.project.calls = [call(FIRST, "a"), call(FIRST, "b")]
+    try:
+        with database.connect(theirs) as conn:
+            conn.execute(
+                "create schema ringostat_marts; create table ringostat_marts.fct_conversions ();"
+                "insert into ringostat_marts.fct_conversions default values"
+            )
+        result = ringostat("run", "--until", "2024-02-01")
+        assert result.exit_code == 0, result.output
+        assert len(marts(setting.conn)) == 2
+        for words in ("init -q", "add .", "-c user.name=t -c user.email=t commit -qm t"):
+            subprocess.run(["git", *words.split()], check=True)
+        result = ringostat("channels", "impact", "--base", "HEAD")
+        assert result.exit_code == 0, result.output
+        with database.connect(theirs) as conn:
+            found = conn.execute(
+                "select table_schema, table_name from information_schema.tables"
+                " where table_schema like 'ringostat%'"
+            ).fetchall()
+            assert found == [("ringostat_marts", "fct_conversions")]
+            rows = conn.execute("select count(*) from ringostat_marts.fct_conversions").fetchone()
+            assert rows == (1,)
+    finally:
+        with database.connect(server) as admin:
+            admin.execute(f"drop database {theirs['PGDATABASE']} with (force)")
+
+
+@pytest.mark.slow
+def test_a_failed_build_names_its_cause_in_few_lines(setting: Setting) -> None:
+    """What the check of the CSVs does not know: here, a view that is in dbt's way."""
+    setting.conn.execute("create schema ringostat_seeds; create view ringostat_seeds.kpi_tags as "
+                         "select 1 as x")  # fmt: skip
+    result = ringostat("run", "--until", "2024-02-01")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[-1].startswith("Error: dbt build failed: the lines above name")
+    assert any("kpi_tags" in line for line in lines)
+    assert len(lines) < 40
+    assert "\x1b" not in result.stderr
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_build_one_after_the_other(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On a first build, and on the next. Each run loads a project of its own."""
+    sandbox_project = type(setting.project)(22222, f"{KEY}-2", "Europe/Kyiv", [])
+    setting.sandbox.projects[f"{KEY}-2"] = sandbox_project
+    monkeypatch.setenv("SALON_KEY", f"{KEY}-2")
+    Path("projects.csv").write_text(
+        f"{HEADER}11111,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
+        "22222,Salon,SALON_KEY,Europe/Kyiv,,2024-01-01,true\n"
+    )
+    setting.project.calls = [call(FIRST, f"a{n}") for n in range(3)]
+    sandbox_project.calls = [call(FIRST, f"b{n}") for n in range(2)]
+    waited = []
+    for _ in range(2):
+        runs = []
+        for project_id in ("11111", "22222"):
+            monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / f"target{project_id}"))
+            runs.append(start("--project", project_id))
+        for run in runs:
+            _, errors = run.communicate()
+            assert run.returncode == 0, errors
+            waited.append("another build is running: waiting for it" in errors)
+    assert any(waited)
+    together = marts(setting.conn)
+    assert len(together) == 5
+    for layer in ("seeds", "staging", "intermediate", "marts"):
+        setting.conn.execute(f"drop schema ringostat_{layer} cascade")
+    assert ringostat("run", "--until", "2024-02-01").exit_code == 0
+    assert marts(setting.conn) == together
+
+
+HOLDERS = """
+    select pid
+    from pg_locks, hashtextextended('ringostat build ringostat', 0) as key
+    where
+        locktype = 'advisory'
+        and granted
+        and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and ((classid::bigint << 32) | objid::bigint) = key
+"""
+
+
+def wait_for(found: Callable[[], object]) -> None:
+    until = time.monotonic() + 120
+    while not found():
+        assert time.monotonic() < until
+        threading.Event().wait(0.05)
+
+
+@pytest.fixture
+def building(setting: Setting) -> Iterator[subprocess.Popen[str]]:
+    """A run that has begun to build."""
+    run = start()
+    try:
+        wait_for(lambda: setting.conn.execute(HOLDERS).fetchone())
+        yield run
+    finally:
+        run.kill()
+        run.communicate()
+
+
+@pytest.mark.slow
+def test_a_lost_lock_fails_the_run(setting: Setting, building: subprocess.Popen[str]) -> None:
+    (pid,) = setting.conn.execute(HOLDERS).fetchone()
+    setting.conn.execute("select pg_terminate_backend(%s)", [pid])
+    _, errors = building.communicate()
+    assert building.returncode == 1
+    assert errors.splitlines()[-1].startswith("Error: the connection that held the build's lock")
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_dbt_runs(setting: Setting, building: subprocess.Popen[str]) -> None:
+    dbt = """
+        select from pg_stat_activity
+        where application_name = 'dbt' and datname = current_database()
+    """
+    wait_for(lambda: setting.conn.execute(dbt).rowcount)
+    building.send_signal(signal.SIGINT)
+    _, errors = building.communicate()
+    assert building.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("Error: interrupted: dbt was stopped")
+    wait_for(lambda: not setting.conn.execute(HOLDERS).fetchone())
+
+
+@pytest.mark.slow
+def test_the_readmes_crontab_line(
+    setting: Setting, warehouse: dict[str, str], tmp_path: Path
+) -> None:
+    """With cron's bare environment, and the settings in a file of their own."""
+    variables = tmp_path / "ringostat.env"
+    settings = {**warehouse, "RINGOSTAT_AUTH_KEY": KEY}
+    for name in ("RINGOSTAT_API_URL", "RINGOSTAT_SEEDS"):
+        settings[name] = os.environ[name]
+    variables.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+    log = tmp_path / "ringostat.log"
+    program = Path(sys.executable).with_name("ringostat")
+    line = f"cd {ROOT} && set -a && . {variables} && {program} run --until 2024-02-01 >>{log} 2>&1"
+    for _ in range(2):
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            env={"HOME": os.environ["HOME"], "PATH": "/usr/bin:/bin", "LOGNAME": "ringostat"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        text = log.read_text()
+        assert done.returncode == 0, text
+        assert done.stdout == done.stderr == ""  # cron mails what is printed
+    assert len(text.splitlines()) < 20, text
+    assert "\x1b" not in text
+    assert KEY not in text

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from loader import database
 from loader import raw as raw_tables
 from loader.commands.dbt import dbt
 
@@ -30,6 +31,8 @@ def build(
     monkeypatch.setenv("DBT_LOG_PATH", str(dbt_folder / "logs"))
 
     def run(*arguments: str, **variables: object) -> None:
+        assert database.environment() == warehouse, "not the database of this test"
+        assert warehouse["PGDATABASE"].startswith("test_")
         if "--select" not in arguments and "--with-tests" not in arguments:
             arguments += ("--exclude-resource-type", "test", "unit_test")
         arguments = tuple(word for word in arguments if word != "--with-tests")

@@ -33,6 +33,15 @@ def land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload:
     )
 
 
+def land_form(conn: psycopg.Connection, form_id: str) -> None:
+    """A form of 1 May 2024, landed just now."""
+    conn.execute(
+        "insert into ringostat_raw.forms"
+        " values (1, %s, '2024-05-01', %s, 1, clock_timestamp(), clock_timestamp())",
+        [form_id, Jsonb({"form_id": form_id, "phone": "380009"})],
+    )
+
+
 def run_dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run_program(folder, "dbt", "--no-use-colors", *arguments, "--profiles-dir", str(folder))
 

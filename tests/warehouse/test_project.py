@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import psycopg
@@ -19,6 +18,7 @@ from loader.projects import read_projects
 
 from .support import CHANNELS, ONE_PROJECT, PROJECTS
 from .support import land as _land
+from .support import land_form as _land_form
 from .support import one as _one
 from .support import run_dbt as _dbt
 from .support import run_program as _run
@@ -360,24 +360,6 @@ def test_conversions_of_other_systems_may_be_duplicates(
     tested = _dbt(dbt_folder, "test", "--select", "assert_possible_duplicates_are_few")
     assert tested.returncode == 0
     assert "project 1: 1 of 1 conversions may be counted elsewhere too" in tested.stdout
-
-
-def _land(conn: psycopg.Connection, call_id: str, project_id: int = 1, **payload: object) -> None:
-    """A call of 1 May 2024, 10:00 UTC, landed just now."""
-    at = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
-    landed_at = datetime.now(timezone.utc) - timedelta(minutes=1)
-    conn.execute(
-        "insert into ringostat_raw.calls values (%s, %s, %s, %s, 1, %s, clock_timestamp(), null)",
-        [project_id, call_id, at, Jsonb({"uniqueid": call_id, **payload}), landed_at],
-    )
-
-
-def _land_form(conn: psycopg.Connection, form_id: str) -> None:
-    conn.execute(
-        "insert into ringostat_raw.forms"
-        " values (1, %s, '2024-05-01', %s, 1, clock_timestamp(), clock_timestamp())",
-        [form_id, Jsonb({"form_id": form_id, "phone": "380009"})],
-    )
 
 
 def _versions(conn: psycopg.Connection, model: str, key: str) -> dict[str, str]:
