@@ -132,15 +132,10 @@ def start(data: Path | None = None) -> dict[str, str]:
     data = data or DATA
     try:
         server = _server(data)
-        _clear_after_a_kill(data)
+        _clear_after_another(data)
         server.ensure_pgdata_inited()
         _write_settings(data)
         server.start()
-        if server.get_postmaster_info().pgdata != server.pgdata:
-            # The folder was moved while the server ran: its socket and its programs are not where
-            # it looks for them.
-            server.stop()
-            server.start()
         info = server.get_postmaster_info()
         if info.socket_dir:
             # Not always `data`: where that path is too long for a socket, the library picks a
@@ -235,16 +230,30 @@ def _is_running(data: Path) -> bool:
     if info is None or not info.is_running():
         return False
     # Its number may belong to another program by now, or to a dead process that nobody reaped.
-    return "postgres" in info.process.name() and info.process.status() != "zombie"
+    if "postgres" not in info.process.name() or info.process.status() == "zombie":
+        return False
+    # In a copy of a folder, the file is the original's, and so is the server.
+    return info.pgdata == data.resolve() or not (info.pgdata / "postmaster.pid").exists()
 
 
-def _clear_after_a_kill(data: Path) -> None:
-    """Removes the lock files of a server that was killed: they could pass for a running one's."""
+def _clear_after_another(data: Path) -> None:
+    """Removes the lock files of a server that was killed: they could pass for a running one's.
+
+    A server that runs on in a folder that was moved looks for its files where they were: it is
+    stopped, and Postgres recovers what it could not write.
+    """
     info = _library().utils.PostmasterInfo.read_from_pgdata(data)
-    if info is not None and not _is_running(data):
-        info.pgdata.joinpath("postmaster.pid").unlink()
-        if info.socket_path:
-            Path(f"{info.socket_path}.lock").unlink(missing_ok=True)
+    if info is None:
+        return
+    is_at_home = info.pgdata == data.resolve()
+    if _is_running(data):
+        if is_at_home:
+            return
+        stop(data)
+    data.joinpath("postmaster.pid").unlink(missing_ok=True)
+    data.joinpath(f".s.PGSQL.{info.port}.lock").unlink(missing_ok=True)
+    if is_at_home and info.socket_path:
+        Path(f"{info.socket_path}.lock").unlink(missing_ok=True)
 
 
 def _write_settings(data: Path) -> None:

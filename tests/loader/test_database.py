@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from loader import ROOT, database
+from loader import ROOT, database, raw
 
 from .support import ringostat
 
@@ -62,13 +62,84 @@ def test_env_and_psql(embedded: Path) -> None:
     assert done.stdout == "ringostat\n"
 
 
+def test_after_db_env_it_is_still_the_embedded_one(
+    embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in ringostat("db", "env").stdout.splitlines():
+        monkeypatch.setenv(*shlex.split(line)[1].split("=", 1))
+    assert ringostat("db", "stop").stdout == "stopped\n"
+    assert ringostat("db", "stop").stdout == "it was not running\n"
+    # Whatever needs it starts it again in the same shell.
+    with database.connect(database.environment()) as conn:
+        assert conn.execute("select current_database()").fetchone() == ("ringostat",)
+    assert ringostat("db", "start").exit_code == 0
+    assert ringostat("db", "delete", "--yes").exit_code == 0
+    assert not embedded.exists()
+
+
+def test_a_folder_that_was_moved_while_the_server_ran(
+    embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.connect(database.environment()) as conn:
+        conn.execute("create table kept (x int)")
+    moved = embedded.with_name("moved")
+    embedded.rename(moved)
+    monkeypatch.setattr(database, "DATA", moved)
+    try:
+        result = ringostat("db", "start")
+        assert result.exit_code == 0, result.output
+        assert str(moved) in result.stdout
+        with database.connect(database.environment()) as conn:
+            conn.execute("select from kept")
+        moved.rename(embedded)
+        monkeypatch.setattr(database, "DATA", embedded)
+        assert ringostat("db", "stop").stdout == "stopped\n"
+    finally:
+        database.stop(moved)
+
+
+def test_a_copy_of_the_folder_leaves_the_server_alone(
+    embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.connect(database.environment()) as conn:
+        copy = embedded.with_name("copy")
+        subprocess.run(["cp", "-a", embedded, copy], check=True)
+        monkeypatch.setattr(database, "DATA", copy)
+        assert ringostat("db", "stop").stdout == "it was not running\n"
+        conn.execute("select 1")
+
+
+def test_delete_says_what_is_lost_and_asks(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with database.connect(database.environment()) as conn:
+        raw.create_tables(conn)
+        conn.execute(
+            "insert into ringostat_raw.forms (project_id, form_id, submitted_at, payload, load_id,"
+            " first_loaded_at, loaded_at) values (1, 'a', now(), '{}', 1, now(), now())"
+        )
+    result = ringostat("db", "delete")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("database ringostat: 0 calls and 1 forms, ")
+    assert "form requests cannot" in result.stderr
+    assert "no terminal to ask on: --yes answers yes" in result.stderr
+    monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
+    assert ringostat("db", "delete", typed="yes\n").exit_code == 1
+    assert (embedded / "PG_VERSION").exists()
+    result = ringostat("db", "delete", typed="delete\n")
+    assert result.exit_code == 0
+    assert result.stdout == f"{embedded} is deleted\n"
+    assert not embedded.exists()
+    result = ringostat("db", "delete")
+    assert result.exit_code == 0
+    assert f"there is no {embedded}" in result.stderr
+
+
 def test_only_its_user_reaches_it(embedded: Path) -> None:
     folder = Path(database.start(embedded)["PGHOST"])
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / ".s.PGSQL.5432").stat().st_mode) == 0o700
 
 
-def test_a_path_too_long_for_a_socket(embedded: Path) -> None:
+def test_a_path_too_long_for_a_socket(embedded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = embedded.parent / ("x" * 60) / ("y" * 60)
     deep.mkdir(parents=True)
     warehouse = database.start(deep / "data")
@@ -80,7 +151,10 @@ def test_a_path_too_long_for_a_socket(embedded: Path) -> None:
         with database.connect(warehouse) as conn:
             conn.execute("select 1")
         assert database.stop(deep / "data")
-        database.start(deep / "data")
+        monkeypatch.setattr(database, "DATA", deep / "data")
+        monkeypatch.setenv("PGHOST", warehouse["PGHOST"])
+        assert database.is_embedded()
+        assert database.environment() == warehouse
     finally:
         database.stop(deep / "data")
         shutil.rmtree(folder, ignore_errors=True)
@@ -114,7 +188,14 @@ def test_the_users_own_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
         "PGDATABASE": "loader",
         "PGPASSWORD": "it's secret",
     }
-    for command in ("start", "stop"):
+    printed = ringostat("db", "env").stdout
+    assert "export PGHOST=db.example\n" in printed
+    assert "secret" not in printed
+    for command in ("start", "stop", "delete"):
         result = ringostat("db", command)
         assert result.exit_code == 2
         assert "PGHOST is set" in result.stderr
+
+
+def test_the_version() -> None:
+    assert ringostat("--version").stdout.startswith("ringostat, version 0.")

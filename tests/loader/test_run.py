@@ -18,6 +18,7 @@ import pytest
 from loader import ROOT, database
 from loader.commands import seeds as csvs
 from loader.errors import LoadError
+from loader.sandbox import SandboxProject
 
 from .calls import call
 from .hostile import always, response
@@ -225,15 +226,15 @@ def test_two_runs_at_once_build_one_after_the_other(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On a first build, and on the next. Each run loads a project of its own."""
-    sandbox_project = type(setting.project)(22222, f"{KEY}-2", "Europe/Kyiv", [])
-    setting.sandbox.projects[f"{KEY}-2"] = sandbox_project
-    monkeypatch.setenv("SALON_KEY", f"{KEY}-2")
+    salon = SandboxProject(22222, f"{KEY}-2", "Europe/Kyiv", [])
+    setting.sandbox.projects[salon.auth_key] = salon
+    monkeypatch.setenv("SALON_KEY", salon.auth_key)
     Path("projects.csv").write_text(
         f"{HEADER}11111,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
         "22222,Salon,SALON_KEY,Europe/Kyiv,,2024-01-01,true\n"
     )
     setting.project.calls = [call(FIRST, f"a{n}") for n in range(3)]
-    sandbox_project.calls = [call(FIRST, f"b{n}") for n in range(2)]
+    salon.calls = [call(FIRST, f"b{n}", call_card="") for n in range(2)]
     waited = []
     for _ in range(2):
         runs = []
