@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 import random
-import re
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -31,6 +31,7 @@ from urllib3.util.retry import Retry
 
 from loader import settings
 from loader.errors import LoadError
+from loader.masking import mask
 from loader.rows import Row, is_json, split
 from loader.windows import HOUR, SECOND, Window
 
@@ -85,13 +86,6 @@ RECORDING_FIELDS = ("recording", "recording_wav")
 _TIMEOUT_SECONDS = (10, 120)  # to connect; between two pieces of the answer
 # A longer body is not read to its end, so that memory stays bounded whatever the API sends.
 _LONGEST_BODY = 32 * 1024 * 1024
-# What an answer that is quoted may hold and a log must not.
-_MASKS = (
-    (r"https?://[^\s\"'<>]+", "<link>"),
-    (r"(?i)(token|key|secret)([\"'\s]*[:=][\"'\s]*)[^\s\"'&,<>}]+", r"\1\2***"),
-    (r"[\w-]{24,}", "***"),
-    (r"\+?\d(?:[\s()-]?\d){6,}", "***"),  # a phone number
-)
 
 
 class RetriableError(Exception):
@@ -150,7 +144,7 @@ class Api:
     settings that cannot work.
     """
 
-    def __init__(self, key: str, key_variable: str) -> None:
+    def __init__(self, key: str, key_variable: str, stop: threading.Event | None = None) -> None:
         self._key = key
         self._key_variable = key_variable
         self._url = settings.api_url() + "/calls/list"
@@ -276,11 +270,7 @@ class Api:
         return repr(self._mask(text)[:120])
 
     def _mask(self, text: str) -> str:
-        """`text` in one line, without keys, tokens, links and phone numbers."""
-        text = " ".join(text.replace(self._key, "***")[:10_000].split())
-        for pattern, mask in _MASKS:
-            text = re.sub(pattern, mask, text)
-        return text
+        return mask(text.replace(self._key, "***"))
 
 
 def _reason(error: BaseException) -> str:

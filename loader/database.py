@@ -85,6 +85,11 @@ def child_environment(warehouse: Mapping[str, str]) -> dict[str, str]:
 def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
     """A connection to `warehouse`, an `environment()`; autocommit, for explicit transactions.
 
+    A pooler in between must give each connection a server session of its own, as PgBouncer does
+    with `pool_mode = session`: the lock of a project lives in the session. All else that the loader
+    sets, the time zone apart, lasts for a transaction. Behind transaction pooling a load stops with
+    a message, at the latest before it writes.
+
     Raises ConfigurationError that names host and port, and never the password.
     """
     try:
@@ -104,11 +109,9 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
             f"cannot connect to Postgres at {warehouse['PGHOST']}, port {warehouse['PGPORT']}: "
             f"{' '.join(str(error).split())}"
         ) from None
-    # An answer of 6,000 calls fits into this memory and is parsed without touching the disk;
-    # compiling a statement would take longer than to run any of the loader's.
-    conn.execute(
-        "set temp_buffers = '32MB'; set work_mem = '32MB'; set jit = off; set timezone = 'UTC'"
-    )
+    # The server's default may be stricter, and what one load writes the next one must see.
+    conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    conn.execute("set timezone = 'UTC'")
     return conn
 
 

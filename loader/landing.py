@@ -1,4 +1,4 @@
-"""One window in one transaction.
+"""One window in one transaction: `stage` its answer, then `merge` it.
 
 Postgres parses the calls itself, and only those that are not known to be as they were: reading a
 period again costs half of reading it first.
@@ -7,26 +7,43 @@ period again costs half of reading it first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, sql
 
-from loader import raw
+from loader import call_card, raw, settings
 from loader.errors import LoadError
+from loader.masking import mask
 from loader.projects import Project
 from loader.rows import Row, storable
 from loader.windows import Window
 
-# A missing call this near to an end of what a run read is not believed to be gone: a wrong zone
-# or bound moves calls over the ends by 26 hours at the most.
-_OUTER = timedelta(hours=26)
-
 # Between the rows of an answer on their way to Postgres: the one separator that no JSON holds as it
 # is, in no text and beside none (RFC 7464).
 _SEPARATOR = b"\x1e"
+
+# More rejected rows than these, and than this share, are no accident.
+_FEW = 3
+_SMALL_SHARE = 0.01
+
+# For the transaction alone, since a pooler may give the session to somebody else: an answer is
+# parsed without touching the disk, and compiling a statement would take longer than to run it.
+_SETTINGS = sql.SQL(
+    "set local work_mem = '32MB'; set local jit = off; set local timezone to {zone}"
+)
+
+# A moment, and nothing instead of an error.
+_CAREFUL_MOMENT = """
+    create or replace function pg_temp.moment(calldate text) returns timestamptz
+    language plpgsql as $$
+    begin
+        return calldate::timestamptz;
+    exception when others then
+        return null;
+    end $$
+"""
 
 
 @dataclass
@@ -35,12 +52,48 @@ class Run:
 
     `missing` gathers the calls that the answers should have held and did not. Only the last
     window removes them: until then, the run has not read far enough beyond them.
+
+    `carried` are calls that raw holds in a part of the period that is yet to be read: there it
+    shows whether they have moved, or whether their id is answered twice and the later one counts.
     """
 
     project: Project
     period: Window
+    allow_removals: bool = False
     first_load_id: int | None = None
+    fetched: int = 0
     missing: list[str] = field(default_factory=list)
+    carried: list[tuple[datetime, Row]] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
+    rejected: set[bytes] = field(default_factory=set)
+    rejected_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered for a window."""
+
+    window: Window
+    rows: Sequence[Row]
+    asked_at: datetime
+
+
+@dataclass
+class Staged:
+    """An answer in the temporary table `answer`.
+
+    `rows` begins with those that were `carried` here; a row's `place` in the table is its index,
+    less their number. `rejected` are rows with the reason.
+    """
+
+    answer: Answer
+    rows: list[Row]
+    carried: int
+    rejected: list[tuple[Row, str]] = field(default_factory=list)
+    newly_rejected: int = 0
+
+    def row(self, place: int) -> Row:
+        return self.rows[place + self.carried]
 
 
 @dataclass(frozen=True)
@@ -51,11 +104,13 @@ class Landed:
     inserted: int = 0
     updated: int = 0
     removed: int = 0
+    rejected: int = 0
 
     def __str__(self) -> str:
+        rejected = f", {self.rejected} rejected" if self.rejected else ""
         return (
             f"{self.fetched} calls read: {self.inserted} new, {self.updated} changed, "
-            f"{self.removed} removed"
+            f"{self.removed} removed{rejected}"
         )
 
     def __add__(self, other: Landed) -> Landed:
@@ -64,78 +119,58 @@ class Landed:
             self.inserted + other.inserted,
             self.updated + other.updated,
             self.removed + other.removed,
+            self.rejected + other.rejected,
         )
 
 
-def land(
-    conn: psycopg.Connection,
-    run: Run,
-    window: Window,
-    rows: Sequence[Row],
-    asked_at: datetime,
-    previous: Future[Landed] | None,
-) -> Landed:
-    """Lands the `rows` that answered a window, and its row of the load log, in one transaction.
+def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
+    """Makes the temporary table `answer`: the calls as answered, of equal ids the last.
 
-    Two windows may be landed at once, by two connections: parsing, which is most of the work,
-    goes on side by side, then a window waits until the `previous` one is committed. So `loaded_at`
-    grows in the order of commits, and two windows never wait for each other's rows. If the
-    previous one failed, so does this.
-
-    Raises LoadError, with nothing landed, for an answer that must not be believed.
+    To be called in the transaction that merges it, with the project's lock held. Raises LoadError
+    for an answer that must not be believed.
     """
-    is_last = window.end == run.period.end
-    with conn.transaction():
-        if not is_last:
-            # A crash may lose the latest windows, log rows and all: they are read again. The last
-            # one's commit waits until the disk has everything, before the run calls itself done.
-            conn.execute("set local synchronous_commit = off")
-        _parse(conn, run.project, window, rows)
-        _check(conn, run.project, window)
-        if previous is not None:
-            previous.result()
-        return _merge(conn, run, window, len(rows), asked_at)
-
-
-def _parse(conn: psycopg.Connection, project: Project, window: Window, rows: Sequence[Row]) -> None:
-    """Makes the temporary table `answer`: the calls in the order answered, the last of an id."""
+    raw.hold(conn, run.project)
     # A calldate without an offset is the project's time.
-    conn.execute("select set_config('timezone', %s, true)", [project.time_zone.key])
+    conn.execute(_SETTINGS.format(zone=sql.Literal(run.project.time_zone.key)))
+    carried = [row for stored_at, row in run.carried if stored_at <= answer.window.latest]
+    run.carried = [one for one in run.carried if one[0] > answer.window.latest]
+    staged = Staged(answer, [*carried, *answer.rows], len(carried))
     try:
         with conn.transaction():
-            _expand(conn, project, window, rows)
-    except psycopg.DataError:
-        try:
-            _expand(conn, project, window, list(map(storable, rows)))
-        except (errors.InvalidDatetimeFormat, errors.DatetimeFieldOverflow) as error:
-            raise LoadError(f"unreadable calldate: {error.diag.message_primary}") from None
-        except RecursionError:
-            raise LoadError("a call is nested too deeply") from None
-    conn.execute(
+            _expand(conn, run.project, staged, "timestamptz")
+    # A row that Postgres cannot hold, or a calldate that is none: slowly, row by row.
+    except (psycopg.DataError, errors.StatementTooComplex):
+        _make_storable(staged)
+        conn.execute(_CAREFUL_MOMENT)
+        _expand(conn, run.project, staged, "pg_temp.moment")
+    _check_project(conn, run.project)
+    _reject(conn, run, staged)
+    repeated = conn.execute(
         """
         delete from answer as earlier
         using answer as later
         where earlier.call_id = later.call_id and earlier.place < later.place
+        returning earlier.call_id
         """
-    )
+    ).fetchall()
+    run.repeated.update(call_id for (call_id,) in repeated)
+    return staged
 
 
-def _expand(
-    conn: psycopg.Connection, project: Project, window: Window, rows: Sequence[Row]
-) -> None:
+def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: str) -> None:
     """Makes `answer`; a call that is known by the digest of its text gets no payload, and is left.
 
-    Known are the calls of the window's certain period alone, since no other window that is landed
-    at the same time may write those.
+    `moment` is the function that reads a calldate.
     """
-    conn.execute(
+    window = staged.answer.window
+    query = sql.SQL(
         r"""
         create temporary table answer on commit drop as
         with
 
         answered as (
             select
-                place,
+                place - 1 - %(carried)s as place,
                 text,
                 -- of the zone too, which a calldate without an offset is read in
                 hashtextextended(text, hashtext(current_setting('timezone'))) as digest
@@ -151,8 +186,7 @@ def _expand(
             from ringostat_raw.calls
             where
                 project_id = %(project_id)s
-                and call_at >= %(certain_from)s
-                and call_at < %(certain_to)s
+                and call_at between %(earliest)s and %(latest)s
                 and removed_at is null
         ),
 
@@ -183,120 +217,133 @@ def _expand(
             end as call_id,
             case
                 when payload ->> 'calldate' like '____-__-__%%'
-                    then (payload ->> 'calldate')::timestamptz
+                    then {moment}(payload ->> 'calldate')
             end as call_at,
-            coalesce(
-                split_part(split_part(payload ->> 'call_card', 'project_id=', 2), '&', 1), ''
-            ) as project_id
+            substring(payload ->> 'call_card' from %(card)s) as project_id
         from parsed
-        """,
-        {
-            "rows": _SEPARATOR.join(rows),
-            "separator": _SEPARATOR.decode(),
-            "project_id": project.project_id,
-            "certain_from": window.certain_from,
-            "certain_to": window.certain_to,
-        },
+        """
     )
-
-
-def _check(conn: psycopg.Connection, project: Project, window: Window) -> None:
-    """Raises LoadError for calls of another project, another period, or of no readable time."""
-    wrong = conn.execute(
-        r"""
-        select call_id, call_at, payload ->> 'calldate', project_id
-        from answer
-        where
-            payload is not null
-            and (
-                project_id not in ('', %(project_id)s)
-                or call_at is null
-                or call_at not between %(earliest)s and %(latest)s
-            )
-        -- the wrong key explains the rest
-        order by project_id not in ('', %(project_id)s) desc, place
-        limit 1
-        """,
+    conn.execute(
+        query.format(moment=sql.SQL(moment)),
         {
-            "project_id": str(project.project_id),
+            "rows": _SEPARATOR.join(staged.rows),
+            "separator": _SEPARATOR.decode(),
+            "carried": staged.carried,
+            "project_id": project.project_id,
             "earliest": window.earliest,
             "latest": window.latest,
+            "card": call_card.PROJECT_ID,
         },
+    )
+    if window.doubled:
+        # Postgres takes a time of the doubled hour for the later moment. Where only the earlier
+        # one can have been answered, it is that.
+        conn.execute(
+            r"""
+            update answer
+            set call_at = call_at - %(doubled)s
+            where
+                call_at > %(latest)s
+                and (call_at - %(doubled)s)::timestamp = call_at::timestamp
+                and payload ->> 'calldate' !~ ':\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)\s*$'
+            """,
+            {"doubled": window.doubled, "latest": window.latest},
+        )
+
+
+def _make_storable(staged: Staged) -> None:
+    """Writes the staged rows so that Postgres can hold them, and rejects those that it cannot."""
+    rows: list[Row] = []
+    carried = 0
+    for index, row in enumerate(staged.rows):
+        try:
+            rows.append(storable(row))
+            carried += index < staged.carried
+        except RecursionError:
+            staged.rejected.append((row, "nested too deeply"))
+    staged.rows, staged.carried = rows, carried
+
+
+def _check_project(conn: psycopg.Connection, project: Project) -> None:
+    """Raises LoadError for calls of another project."""
+    wrong = conn.execute(
+        "select project_id from answer where project_id <> %s limit 1", [str(project.project_id)]
     ).fetchone()
-    if wrong is None:
-        return
-    call_id, call_at, calldate, project_id = wrong
-    if project_id not in ("", str(project.project_id)):
+    if wrong is not None:
         raise LoadError(
-            f"the key in {project.key_variable} opens Ringostat project {project_id}, "
+            f"the key in {project.key_variable} opens Ringostat project {wrong[0]}, "
             f"but projects.csv gives it to project {project.project_id}"
         )
-    if call_at is None:
-        raise LoadError(f"call {call_id} has an unreadable calldate: {calldate!r}")
+
+
+def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
+    """Takes the rows out of `answer` that cannot be placed in time. LoadError for too many."""
+    window = staged.answer.window
+    misplaced = conn.execute(
+        """
+        delete from answer
+        where
+            payload is not null
+            and place >= 0
+            and (call_at is null or call_at not between %(earliest)s and %(latest)s)
+        returning place, call_id, call_at is null, left(payload ->> 'calldate', 100)
+        """,
+        {"earliest": window.earliest, "latest": window.latest},
+    ).fetchall()
+    for place, call_id, is_unreadable, _ in misplaced:
+        reason = "unreadable calldate" if is_unreadable else f"outside the period asked, {window}"
+        staged.rejected.append((staged.row(place), reason))
+        run.rejected_ids.add(call_id)
+    run.fetched += len(staged.answer.rows)
+    before = len(run.rejected)
+    run.rejected.update(bytes(row) for row, _ in staged.rejected)
+    staged.newly_rejected = len(run.rejected) - before
+    if not _are_many(len(staged.rejected), len(staged.answer.rows)) and not (
+        staged.newly_rejected and _are_many(len(run.rejected), run.fetched)
+    ):
+        return
+    if not misplaced:
+        raise LoadError(f"{len(run.rejected)} calls are nested too deeply")
+    # A zone explains the rest.
+    _, call_id, is_unreadable, calldate = min(misplaced, key=lambda one: (one[2], one[0]))
+    call = f"call {call_id[:60]} (and {len(run.rejected) - 1} more)"
+    shown = mask(str(calldate))[:40]
+    if is_unreadable:
+        raise LoadError(f"{call} has an unreadable calldate: {shown!r}")
     raise LoadError(
-        f"call {call_id} of {calldate} lies outside the period asked for, {window}: is time_zone "
+        f"{call} of {shown} lies outside the period asked for, {window}: is time_zone "
         "in projects.csv the zone that the project has in Ringostat?"
     )
 
 
-def _merge(
-    conn: psycopg.Connection, run: Run, window: Window, fetched: int, asked_at: datetime
-) -> Landed:
-    """Brings `calls` up to the table `answer` and writes the load log."""
+def _are_many(rejected: int, fetched: int) -> bool:
+    return rejected > _FEW and rejected > _SMALL_SHARE * fetched
+
+
+def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
+    """Brings `calls` up to the staged answer and writes the load log.
+
+    Raises LoadError if it is the run's last window and too many calls are gone.
+    """
+    window = staged.answer.window
+    is_last = window.end == run.period.end
+    if not is_last:
+        # A crash may lose the latest windows, log rows and all: they are read again. The last
+        # one's commit waits until the disk has everything, before the run calls itself done.
+        conn.execute("set local synchronous_commit = off")
     load_id, now = raw.next_load(conn, run.project)
+    run.first_load_id = run.first_load_id or load_id
     values = {
         "project_id": run.project.project_id,
         "load_id": load_id,
+        "first_load_id": run.first_load_id,
         "now": now,
+        "latest": window.latest,
+        "run_ends": run.period.ends,
         "certain_from": window.certain_from,
         "certain_to": window.certain_to,
-        "begins": window.begins,
-        "ends": window.ends,
-        "asked_at": asked_at,
     }
-    # An unchanged call is left out before the upsert: it is neither written nor locked.
-    inserted, updated = conn.execute(
-        """
-        with different as (
-            select answer.place, calls.call_id is null as is_new
-            from answer
-            left join lateral (
-                select *
-                from ringostat_raw.calls
-                where calls.project_id = %(project_id)s and calls.call_id = answer.call_id
-                limit 1  -- one look into the index a call, never a reading of the whole table
-            ) as calls on true
-            where
-                answer.payload is not null
-                and (
-                    calls.call_id is null
-                    or calls.removed_at is not null
-                    or calls.call_at <> answer.call_at
-                    or calls.payload <> answer.payload
-                )
-        ),
-
-        written as (
-            insert into ringostat_raw.calls
-                (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at,
-                 digest)
-            select %(project_id)s, call_id, call_at, payload, %(load_id)s, %(now)s, %(now)s, digest
-            from answer
-            where place in (select place from different)
-            on conflict (project_id, call_id) do update set
-                call_at = excluded.call_at,
-                payload = excluded.payload,
-                load_id = excluded.load_id,
-                loaded_at = excluded.loaded_at,
-                removed_at = excluded.removed_at,
-                digest = excluded.digest
-        )
-
-        select count(*) filter (where is_new), count(*) filter (where not is_new)
-        from different
-        """,
-        values,
-    ).fetchone()
+    inserted, updated = _upsert(conn, run, staged, values)
     missing = conn.execute(
         """
         select call_id
@@ -306,33 +353,130 @@ def _merge(
             and call_at >= %(certain_from)s
             and call_at < %(certain_to)s
             and removed_at is null
-            and not exists (select from answer where answer.call_id = calls.call_id)
+            and call_id not in (select answer.call_id from answer)
         """,
         values,
     ).fetchall()
-    run.first_load_id = run.first_load_id or load_id
     run.missing += [call_id for (call_id,) in missing]
-    removed = 0
-    if window.end == run.period.end:
-        removed = _remove_missing(conn, run, load_id, now)
-    landed = Landed(fetched, inserted, updated, removed)
+    removed = _remove_missing(conn, run, values) if is_last else 0
+    _keep_rejected(conn, staged, values)
+    landed = Landed(len(staged.answer.rows), inserted, updated, removed, staged.newly_rejected)
     conn.execute(
         """
         insert into ringostat_raw.loads
             (load_id, project_id, window_from, window_to, status, fetched, inserted, updated,
-             removed, started_at, finished_at)
+             removed, started_at, finished_at, time_zone)
         overriding system value
         values (%(load_id)s, %(project_id)s, %(begins)s, %(ends)s, 'loaded', %(fetched)s,
-                %(inserted)s, %(updated)s, %(removed)s, least(%(asked_at)s, %(now)s), %(now)s)
+                %(inserted)s, %(updated)s, %(removed)s, least(%(asked_at)s, %(now)s), %(now)s,
+                %(zone)s)
         """,
-        {**values, **vars(landed)},
+        {
+            **values,
+            **vars(landed),
+            "begins": window.begins,
+            "ends": window.ends,
+            "asked_at": staged.answer.asked_at,
+            "zone": run.project.time_zone.key,
+        },
     )
     return landed
 
 
-def _remove_missing(conn: psycopg.Connection, run: Run, load_id: int, now: datetime) -> int:
+def _upsert(
+    conn: psycopg.Connection, run: Run, staged: Staged, values: dict[str, object]
+) -> tuple[int, int]:
+    """Writes what is new or has changed; how many calls each."""
+    # An unchanged call is left out before the upsert: it is neither written nor locked.
+    inserted, updated, rehashed, repeated, places, moments = conn.execute(
+        """
+        with parsed as (
+            select
+                answer.place,
+                answer.call_id,
+                calls.call_at as stored_at,
+                calls.call_id is null as is_new,
+                calls.removed_at is not null
+                or calls.call_at <> answer.call_at
+                or calls.payload <> answer.payload as is_changed,
+                calls.removed_at is null
+                and calls.call_at > %(latest)s
+                and calls.call_at < %(run_ends)s as is_waiting,
+                calls.load_id >= %(first_load_id)s
+                and calls.call_at <> answer.call_at as is_repeated
+            from answer
+            left join lateral (
+                select *
+                from ringostat_raw.calls
+                where calls.project_id = %(project_id)s and calls.call_id = answer.call_id
+                limit 1  -- one look into the index a call, never a reading of the whole table
+            ) as calls on true
+            where answer.payload is not null
+        ),
+
+        written as (
+            insert into ringostat_raw.calls
+                (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at,
+                 digest)
+            select %(project_id)s, call_id, call_at, payload, %(load_id)s, %(now)s, %(now)s, digest
+            from answer
+            where place in (
+                select place from parsed where is_new or (is_changed and not is_waiting)
+            )
+            on conflict (project_id, call_id) do update set
+                call_at = excluded.call_at,
+                payload = excluded.payload,
+                load_id = excluded.load_id,
+                loaded_at = excluded.loaded_at,
+                removed_at = excluded.removed_at,
+                digest = excluded.digest
+        )
+
+        select
+            count(*) filter (where is_new),
+            count(*) filter (where is_changed and not is_waiting),
+            count(*) filter (where not (is_new or is_changed)),
+            array_agg(call_id) filter (where is_repeated),
+            array_agg(place) filter (where is_waiting),
+            array_agg(stored_at) filter (where is_waiting)
+        from parsed
+        """,
+        values,
+    ).fetchone()
+    run.repeated.update(repeated or ())
+    run.carried += [
+        (stored_at, staged.row(place))
+        for place, stored_at in zip(places or (), moments or (), strict=True)
+    ]
+    if rehashed:
+        # The same calls in another writing, or without a digest: next time they are known.
+        conn.execute(
+            """
+            update ringostat_raw.calls
+            set digest = answer.digest
+            from answer
+            where
+                calls.project_id = %(project_id)s
+                and calls.call_id = answer.call_id
+                and calls.call_at = answer.call_at
+                and calls.payload = answer.payload
+                and calls.digest is distinct from answer.digest
+            """,
+            values,
+        )
+    return inserted, updated
+
+
+def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object]) -> int:
     """Marks as removed what the whole run did not find, its outer hours left alone."""
-    return conn.execute(
+    values = {
+        **values,
+        # Answered, though not as they should be.
+        "missing": [call_id for call_id in run.missing if call_id not in run.rejected_ids],
+        "removable_from": run.period.removable_from,
+        "removable_to": run.period.removable_to,
+    }
+    removed = conn.execute(
         """
         update ringostat_raw.calls
         set removed_at = %(now)s, loaded_at = %(now)s, load_id = %(load_id)s
@@ -345,13 +489,40 @@ def _remove_missing(conn: psycopg.Connection, run: Run, load_id: int, now: datet
             -- a call that moved to another time has been written by this run
             and load_id < %(first_load_id)s
         """,
-        {
-            "project_id": run.project.project_id,
-            "load_id": load_id,
-            "now": now,
-            "missing": run.missing,
-            "removable_from": run.period.begins + _OUTER,
-            "removable_to": run.period.ends - _OUTER,
-            "first_load_id": run.first_load_id,
-        },
+        values,
     ).rowcount
+    if removed <= settings.max_removed_calls() or run.allow_removals:
+        return removed
+    (kept,) = conn.execute(
+        """
+        select count(*)
+        from ringostat_raw.calls
+        where
+            project_id = %(project_id)s
+            and call_at >= %(removable_from)s
+            and call_at < %(removable_to)s
+            and removed_at is null
+        """,
+        values,
+    ).fetchone()
+    if removed > settings.max_removed_share() * (kept + removed):
+        raise LoadError(
+            f"Ringostat no longer answers {removed} of the {kept + removed} calls of {run.period}: "
+            "none of them is removed. If they are gone for good, run again with --allow-removals"
+        )
+    return removed
+
+
+def _keep_rejected(conn: psycopg.Connection, staged: Staged, values: dict[str, object]) -> None:
+    for row, reason in staged.rejected:
+        payload = bytes(row).decode(errors="replace").replace("\0", "\ufffd")
+        conn.execute(
+            """
+            insert into ringostat_raw.rejected_calls
+                (project_id, digest, payload, reason, load_id, rejected_at)
+            values (%(project_id)s, hashtextextended(%(payload)s, 0), %(payload)s, %(reason)s,
+                    %(load_id)s, %(now)s)
+            on conflict do nothing
+            """,
+            {**values, "payload": payload, "reason": reason},
+        )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-from collections import deque
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
 
@@ -17,18 +16,20 @@ import psycopg
 from loader import database, landing, raw, settings
 from loader.api import Api, RefusedWindow
 from loader.clock import instant, shown_once, wall_clock
-from loader.errors import ConfigurationError, LoadError
-from loader.landing import Landed, Run
-from loader.projects import Project
+from loader.errors import ConfigurationError, Failure, LoadError
+from loader.landing import Answer, Landed, Run
+from loader.masking import mask
+from loader.projects import Project, read_projects
 from loader.rows import Row
-from loader.windows import Cursor, Window
+from loader.windows import OUTER, SECOND, Cursor, Window
 
 log = logging.getLogger(__name__)
 
 DEFAULT_LOOKBACK_DAYS = 14
 DEFAULT_JOBS = 4
 
-_FAILURES = (LoadError, ConfigurationError, psycopg.Error)
+# Two answers of the same length, this one or more, may both have been cut there.
+_SUSPICIOUS_LENGTH = 100
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Asked:
     """The part of a project's time to load, on its zone's clock, naive.
 
     `since` None: from where it is loaded without a gap, less `lookback_days`, and never before
-    `load_from`. `until` None, or later than now: until now.
+    `load_from`. `until` None, or later than now: until now. `allow_removals`: calls that are gone
+    are removed, however many they are.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     lookback_days: int = DEFAULT_LOOKBACK_DAYS
+    allow_removals: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class Loaded:
     project: Project
     landed: Landed
     error: str | None = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: `results` are those of the projects that were begun."""
+
+    def __init__(self, results: Sequence[Loaded]) -> None:
+        super().__init__()
+        self.results = results
+
+
+class _Stopped(LoadError):
+    """The load of a project ends early, and nothing is wrong with it."""
 
 
 Show = Callable[[Window, Window, Landed], None]
@@ -70,40 +85,46 @@ def load_projects(
 
     One project's failure is its own: it is logged, written to the load log and returned.
     `bar(project)` is called after each window with the period, the window and the sum so far.
-    Raises ConfigurationError, with nothing touched, for a missing key, for settings that cannot
-    work, and for a Postgres that cannot be reached or written.
+    Raises ConfigurationError, and changes nothing, if no project has its key, for settings that
+    cannot work, and for a Postgres that cannot be reached or written. Raises Interrupted on Ctrl-C.
     """
-    apis = [
-        Api(settings.auth_key(project.key_variable), project.key_variable) for project in projects
-    ]
+    _check_settings(projects)
     warehouse = database.environment()
     with database.connect(warehouse) as conn:
         raw.create_tables(conn)
     stop = threading.Event()
     with ThreadPoolExecutor(jobs) as pool:
         futures = [
-            pool.submit(_load_project, project, api, asked, warehouse, bar(project), stop)
-            for project, api in zip(projects, apis, strict=True)
+            pool.submit(_load_project, project, asked, warehouse, bar(project), stop)
+            for project in projects
         ]
         try:
             return [future.result() for future in futures]
         except KeyboardInterrupt:
-            stop.set()  # each project ends after the window it is at
-            raise
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            begun = [future.result() for future in futures if not future.cancelled()]
+            raise Interrupted(begun) from None
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A window on its way: `landed` is done once it is committed, or has failed."""
-
-    window: Window
-    asked_at: datetime
-    landed: Future[Landed]
+def _check_settings(projects: Sequence[Project]) -> None:
+    """Raises ConfigurationError for settings that can work for no project."""
+    settings.api_url()
+    settings.row_cap()
+    settings.max_removed_share()
+    settings.max_removed_calls()
+    faults = []
+    for project in projects:
+        try:
+            settings.auth_key(project.key_variable)
+        except ConfigurationError as error:
+            faults.append(error)
+    if faults and len(faults) == len(projects):
+        raise faults[0]
 
 
 def _load_project(
     project: Project,
-    api: Api,
     asked: Asked,
     warehouse: Mapping[str, str],
     show: Show,
@@ -112,102 +133,192 @@ def _load_project(
     """Loads one project. Whatever is wrong with it ends up in `error`."""
     landed = Landed()
     try:
-        with (
-            database.connect(warehouse) as conn,
-            database.connect(warehouse) as one,
-            database.connect(warehouse) as other,
-            raw.lock(conn, project),
-        ):
+        # The connection that lands is the one that has the lock: if it dies, so does the load.
+        with database.connect(warehouse) as conn, raw.lock(conn, project):
+            project = _still_active(project)
             period = _period(conn, project, asked)
             if period is None:
                 log.info("%s: nothing to load", project)
                 return Loaded(project, landed)
             log.info("%s: loading %s", project, period)
-            with closing(_steps(api, Run(project, period), (one, other), stop)) as steps:
-                for step in steps:
-                    landed += _finish(conn, project, step)
-                    show(period, step.window, landed)
-    except _FAILURES as error:
+            run = Run(project, period, asked.allow_removals)
+            for window, brought in _land_windows(conn, run, warehouse, stop):
+                landed += brought
+                show(period, window, landed)
+    except _Stopped as stopped:
+        log.warning("%s: %s", project, stopped)
+        return Loaded(project, landed, str(stopped))
+    except Exception as error:  # one project's failure is its own, whatever it is
         log.error("%s: %s", project, describe(error))
+        if not isinstance(error, Failure | psycopg.Error):
+            log.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
         return Loaded(project, landed, describe(error))
+    if run.repeated:
+        log.warning(
+            "%s: Ringostat answered %d ids more than once: of each, the later call is kept",
+            project,
+            len(run.repeated),
+        )
+    if landed.rejected:
+        log.warning(
+            "%s: %d calls cannot be placed in time: they are in ringostat_raw.rejected_calls",
+            project,
+            landed.rejected,
+        )
     log.info("%s: done, %s", project, landed)
     return Loaded(project, landed)
+
+
+def _still_active(project: Project) -> Project:
+    """The project as projects.csv has it by now: it may have waited for its turn for hours."""
+    for listed in read_projects():
+        if listed.project_id == project.project_id and listed.is_active:
+            return listed
+    raise _Stopped("not loaded, since projects.csv no longer lists it as active")
 
 
 def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window | None:
     """What to read of `project`; None if that is nothing."""
     zone = project.time_zone
-    now = wall_clock(datetime.now(timezone.utc), zone).replace(microsecond=0)
-    # What has not happened yet must not be claimed as loaded.
+    # What has not happened yet must not be claimed as loaded, whatever this machine's clock says.
+    (moment,) = conn.execute("select clock_timestamp()").fetchone()
+    now = wall_clock(moment, zone).replace(microsecond=0)
     end = min(asked.until or now, now)
     start = asked.since
     if start is None:
-        first = datetime.combine(project.load_from, time())
+        start = first = datetime.combine(project.load_from, time())
         until = raw.loaded_until(conn, project, instant(first, zone))
-        lookback = timedelta(days=asked.lookback_days)
-        start = first if until is None else max(first, wall_clock(until, zone) - lookback)
+        if until is not None:
+            start = max(first, wall_clock(until, zone) - _lookback(asked.lookback_days))
+        elif (earlier := raw.latest_zone(conn, project)) not in (None, zone.key):
+            log.info("%s: time_zone was %s: all is read again from %s on", project, earlier, first)
     return Window(shown_once(start, zone), end, zone) if start < end else None
 
 
-def _steps(
-    api: Api, run: Run, connections: Sequence[psycopg.Connection], stop: threading.Event
-) -> Iterator[_Step]:
-    """Reads the run's period window by window, in order; ends after the first that fails.
+def _lookback(days: int) -> timedelta:
+    """How far back to read, so that calls of `days` days are known to be gone if they are not
+    answered: nothing is known of the outer hours at both ends."""
+    return timedelta(days=days) + 2 * OUTER if days else timedelta()
 
-    The next window is fetched while the last ones are landed, one by each connection.
+
+@dataclass(frozen=True)
+class _Request:
+    """A window that is being fetched."""
+
+    window: Window
+    asked_at: datetime
+    rows: Future[list[Row]]
+
+
+def _land_windows(
+    conn: psycopg.Connection, run: Run, warehouse: Mapping[str, str], stop: threading.Event
+) -> Iterator[tuple[Window, Landed]]:
+    """Lands the run's period window by window, in order, and fetches the next one meanwhile.
+
+    Of a failure, the load log gets a row: nothing of its window is landed.
     """
-    cursor = Cursor(run.period, api.row_cap)
-    turns = itertools.cycle(connections)
-    steps: deque[_Step] = deque()
-    with ThreadPoolExecutor(len(connections)) as pool:
-        while cursor.window is not None and not stop.is_set():
-            asked_at = datetime.now(timezone.utc)
-            try:
-                rows = _rows(api, cursor)
-            except LoadError as error:
-                yield from steps
-                failed: Future[Landed] = Future()
-                failed.set_exception(error)
-                yield _Step(cursor.window, asked_at, failed)
-                return
-            if len(steps) == len(connections):
-                yield steps.popleft()  # finished before its connection takes the next turn
-            window = cursor.window
-            previous = steps[-1].landed if steps else None
-            landed = pool.submit(landing.land, next(turns), run, window, rows, asked_at, previous)
-            steps.append(_Step(window, asked_at, landed))
-            cursor.read(len(rows))
-        yield from steps
-
-
-def _rows(api: Api, cursor: Cursor) -> list[Row]:
-    """The calls of the cursor's window, which becomes shorter until an answer is whole."""
-    while True:
-        try:
-            return api.calls(cursor.window)
-        except RefusedWindow as refusal:
-            log.debug("%s: %s", cursor.window, refusal)
-            if not cursor.halve(refusal.shortest):
-                raise LoadError(f"{refusal}, for no more than {cursor.window}") from None
-
-
-def _finish(conn: psycopg.Connection, project: Project, step: _Step) -> Landed:
-    """Waits until the step's window is landed; a failure is written to the load log."""
+    window, asked_at = run.period, _now()
     try:
-        landed = step.landed.result()
-    except _FAILURES as error:
-        # If Postgres itself is what failed, the first error is the one to tell.
-        with suppress(psycopg.Error):
-            raw.record_failure(conn, project, step.window, step.asked_at, describe(error))
+        key_variable = run.project.key_variable
+        api = Api(settings.auth_key(key_variable), key_variable, stop=stop)
+        cursor = Cursor(run.period, api.row_cap)
+        source = _Source(api)
+        request = source.ask(cursor.window)
+        while request is not None:
+            window, asked_at = request.window, request.asked_at
+            try:
+                rows = _result(request.rows, stop)
+            except RefusedWindow as refusal:
+                log.debug("%s: %s", window, refusal)
+                if not cursor.halve(refusal.shortest):
+                    raise LoadError(f"{refusal}, for no more than {window}") from None
+                request = source.ask(cursor.window)
+                continue
+            cursor.read(len(rows))
+            request = source.ask(cursor.window)
+            with conn.transaction():
+                staged = landing.stage(conn, run, Answer(window, rows, asked_at))
+                landed = landing.merge(conn, run, staged)
+            log.debug("%s: %s: %s", run.project, window, landed)
+            yield window, landed
+    except _Stopped:
+        raise _Stopped(f"stopped; the next run goes on from {window.start}") from None
+    except Exception as error:
+        # On a connection of its own: the other one may be what failed. If Postgres cannot be
+        # reached at all, the first error is the one to tell.
+        with suppress(psycopg.Error, ConfigurationError), database.connect(warehouse) as fresh:
+            raw.record_failure(fresh, run.project, window, asked_at, describe(error))
         raise
-    log.debug("%s: %s: %s", project, step.window, landed)
-    return landed
+
+
+class _Source:
+    """Fetches windows in the background, and watches that answers are not cut in silence."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._lengths: set[int] = set()
+        self._is_proven = False
+
+    def ask(self, window: Window | None) -> _Request | None:
+        """Begins to fetch `window`; one at a time."""
+        if window is None:
+            return None
+        rows: Future[list[Row]] = Future()
+
+        def fetch() -> None:
+            try:
+                rows.set_result(self._fetch(window))
+            except BaseException as error:  # it travels to the one who waits for the rows
+                rows.set_exception(error)
+
+        # A daemon, unlike an executor's thread: nobody waits for a slow answer after Ctrl-C.
+        threading.Thread(target=fetch, daemon=True).start()
+        return _Request(window, _now(), rows)
+
+    def _fetch(self, window: Window) -> list[Row]:
+        rows = self._api.calls(window)
+        if len(rows) >= _SUSPICIOUS_LENGTH and len(rows) in self._lengths and not self._is_proven:
+            self._prove_whole(window, rows)
+            self._is_proven = True
+        self._lengths.add(len(rows))
+        return rows
+
+    def _prove_whole(self, window: Window, rows: list[Row]) -> None:
+        """Raises LoadError if the two halves of `window` hold more calls than an answer does."""
+        middle = window.start + (window.end - window.start) // 2 // SECOND * SECOND
+        if middle == window.start:
+            return
+        halves = [
+            *self._api.calls(Window(window.start, middle, window.zone)),
+            *self._api.calls(Window(middle, window.end, window.zone)),
+        ]
+        found = len(set(map(bytes, halves)))  # the halves overlap by a second
+        # More calls may have come since; then the whole window brings more too.
+        if found > len(rows) and len(self._api.calls(window)) == len(rows):
+            raise LoadError(
+                f"Ringostat answers no more than {len(rows)} calls at a time, and {window} has at "
+                f"least {found}: set RINGOSTAT_ROW_CAP to {len(rows)}"
+            )
+
+
+def _result(rows: Future[list[Row]], stop: threading.Event) -> list[Row]:
+    """The fetched rows. Raises what fetching raised, and _Stopped as soon as `stop` is set."""
+    while not stop.is_set():
+        if wait([rows], timeout=0.1).done:
+            return rows.result()
+    raise _Stopped
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def describe(error: Exception) -> str:
     """An error in one line, for people. Of Postgres's errors without the details, which may
     quote a call."""
+    if isinstance(error, Failure):
+        return str(error)
     if isinstance(error, psycopg.Error):
         text = error.diag.message_primary or str(error)
         return f"Postgres: {' '.join(text.split())}"
-    return str(error)
+    return f"{type(error).__name__}: {mask(str(error))}"

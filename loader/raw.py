@@ -43,6 +43,8 @@ def create_tables(conn: psycopg.Connection) -> None:
                 # Tables of before 0.1.0. The calls in there are compared by their payload.
                 conn.execute("alter table ringostat_raw.calls add column digest bigint")
             _keep_caller_salt(conn)
+            # What raw.sql adds to tables that an earlier version made.
+            conn.execute(_TABLES[_TABLES.index("alter table ringostat_raw.loads") :])
     except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
@@ -79,30 +81,81 @@ def _keep_caller_salt(conn: psycopg.Connection) -> None:
 
 @contextmanager
 def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
-    """Holds the project against other loads, on this machine or another.
+    """Holds the project against other loads, on this machine or another, for the session `conn`.
 
     Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
     """
-    key = f"ringostat load {project.project_id}"
-    taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
+    taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [_key(project)])
     if not taken.fetchone()[0]:
         raise LoadError(f"another load of project {project.project_id} is running")
     try:
         yield
     finally:
         with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
-            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
+            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [_key(project)])
+
+
+def hold(conn: psycopg.Connection, project: Project) -> None:
+    """Makes sure, inside a transaction, that nobody else has the project's `lock`.
+
+    Raises LoadError if this session does not have it either, as behind a pooler that gives each
+    transaction another session.
+    """
+    taken = conn.execute(
+        "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(project)]
+    )
+    if not taken.fetchone()[0]:
+        raise LoadError(
+            f"the lock of project {project.project_id} is held by another session: another load is "
+            "running, or a pooler gives each transaction another session (it must pool sessions)"
+        )
+
+
+def _key(project: Project) -> str:
+    return f"ringostat load {project.project_id}"
 
 
 def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
-    """Up to where `project` is loaded without a gap from the moment `first` on; None if not."""
+    """Up to where `project` is loaded without a gap from the moment `first` on; None if not.
+
+    What was read in another zone than today's, and all before it, does not count.
+    """
     row = conn.execute(
         """
-        select loaded_until
-        from ringostat_raw.loaded_ranges
-        where project_id = %s and loaded_from <= %s and loaded_until > %s
+        select upper(ranges.loaded)
+        from (
+            select unnest(range_agg(tstzrange(window_from, window_to))) as loaded
+            from ringostat_raw.loads
+            where
+                project_id = %(project_id)s
+                and status = 'loaded'
+                and load_id > (
+                    select coalesce(max(load_id), 0)
+                    from ringostat_raw.loads
+                    where
+                        project_id = %(project_id)s
+                        and status = 'loaded'
+                        and time_zone <> %(zone)s
+                )
+        ) as ranges
+        where ranges.loaded @> %(first)s::timestamptz
         """,
-        [project.project_id, first, first],
+        {"project_id": project.project_id, "zone": project.time_zone.key, "first": first},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
+    """The zone in which the newest window of `project` was read; None if there is none."""
+    row = conn.execute(
+        """
+        select time_zone
+        from ringostat_raw.loads
+        where project_id = %s and status = 'loaded'
+        order by load_id desc
+        limit 1
+        """,
+        [project.project_id],
     ).fetchone()
     return row[0] if row else None
 

@@ -103,3 +103,17 @@ left join (
     group by project_id
 ) as landed
     on newest.project_id = landed.project_id;
+
+-- The zone in which a window was read: another one today means that all of it is read again.
+alter table ringostat_raw.loads add column if not exists time_zone text;
+
+-- Rows that cannot be placed in time, as they came. Reading one again changes nothing.
+create table if not exists ringostat_raw.rejected_calls (
+    project_id bigint not null,
+    digest bigint not null,  -- of the payload
+    payload text not null,  -- not always JSON that Postgres can hold
+    reason text not null,
+    load_id bigint not null,
+    rejected_at timestamptz not null,
+    primary key (project_id, digest)
+);

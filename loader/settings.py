@@ -13,6 +13,8 @@ from loader.errors import ConfigurationError
 DEFAULT_API_URL = "https://api.ringostat.net"
 DEFAULT_ROW_CAP = 6500
 DEFAULT_STALE_HOURS = 26
+DEFAULT_MAX_REMOVED_SHARE = 0.3
+DEFAULT_MAX_REMOVED_CALLS = 20
 
 CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 
@@ -32,6 +34,26 @@ def row_cap() -> int:
     value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
     if not re.fullmatch(r"[1-9]\d{0,8}", value):
         raise ConfigurationError(f"RINGOSTAT_ROW_CAP is {value!r}: a number above 0 is wanted")
+    return int(value)
+
+
+def max_removed_share() -> float:
+    """`RINGOSTAT_MAX_REMOVED_SHARE`: a run that finds more calls gone than this share fails."""
+    value = os.environ.get("RINGOSTAT_MAX_REMOVED_SHARE", str(DEFAULT_MAX_REMOVED_SHARE))
+    if not re.fullmatch(r"0(\.\d+)?|1(\.0+)?", value):
+        raise ConfigurationError(
+            f"RINGOSTAT_MAX_REMOVED_SHARE is {value!r}: it must be a number from 0 to 1"
+        )
+    return float(value)
+
+
+def max_removed_calls() -> int:
+    """`RINGOSTAT_MAX_REMOVED_CALLS`: so many calls a run may always remove."""
+    value = os.environ.get("RINGOSTAT_MAX_REMOVED_CALLS", str(DEFAULT_MAX_REMOVED_CALLS))
+    if not re.fullmatch(r"\d{1,9}", value):
+        raise ConfigurationError(
+            f"RINGOSTAT_MAX_REMOVED_CALLS is {value!r}: it must be a whole number"
+        )
     return int(value)
 
 

@@ -17,6 +17,8 @@ from loader.clock import instant, readings, wall_clock
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+# A wrong zone or bound moves calls over the ends of what a run read by so much at the most.
+OUTER = timedelta(hours=26)
 
 # A window is sized for this share of the cap, so that an uneven hour does not waste a request.
 _FILL = 0.75
@@ -80,6 +82,21 @@ class Window:
     @property
     def certain_to(self) -> datetime:
         return instant(self.end, self.zone)
+
+    @property
+    def removable_from(self) -> datetime:
+        """UTC: with `removable_to`, where a call that a run did not find is believed to be gone."""
+        return self.begins + OUTER
+
+    @property
+    def removable_to(self) -> datetime:
+        return self.ends - OUTER
+
+    @property
+    def doubled(self) -> timedelta:
+        """How far apart the two moments are that `asked_to` may mean; mostly zero."""
+        first, second = readings(self.asked_to, self.zone)
+        return second - first
 
 
 class Cursor:

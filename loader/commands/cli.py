@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -24,7 +25,15 @@ from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xl
 from loader.commands.dbt import build
 from loader.commands.status import as_table, read_status
 from loader.errors import ConfigurationError, Failure
-from loader.load import DEFAULT_JOBS, DEFAULT_LOOKBACK_DAYS, Asked, describe, load_projects
+from loader.load import (
+    DEFAULT_JOBS,
+    DEFAULT_LOOKBACK_DAYS,
+    Asked,
+    Interrupted,
+    Loaded,
+    describe,
+    load_projects,
+)
 from loader.projects import (
     DEFAULT_KEY_VARIABLE,
     Project,
@@ -93,6 +102,11 @@ def _load_options(command: click.Command) -> click.Command:
                 show_default=True,
                 help="How many projects to load side by side.",
             ),
+            click.option(
+                "--allow-removals",
+                is_flag=True,
+                help="Remove calls that are gone from Ringostat, however many they are.",
+            ),
         ]
     ):
         command = option(command)
@@ -105,17 +119,27 @@ def _load(
     until: datetime | None,
     lookback_days: int,
     jobs: int,
+    allow_removals: bool,
 ) -> bool:
     """Loads, and prints a line for each project. False if one failed."""
     if since and until and since >= until:
         raise ConfigurationError(f"--since {since} is not before --until {until}")
     projects = choose(read_projects(), ids)
-    with screen.progress() as bar:
-        results = load_projects(projects, Asked(since, until, lookback_days), jobs, bar)
+    asked = Asked(since, until, lookback_days, allow_removals)
+    try:
+        with screen.progress() as bar:
+            results = load_projects(projects, asked, jobs, bar)
+    except Interrupted as interrupted:
+        _print(interrupted.results)
+        raise
+    _print(results)
+    return not any(result.error for result in results)
+
+
+def _print(results: Sequence[Loaded]) -> None:
     for result in results:
         failure = f"; FAILED: {result.error}" if result.error else ""
         click.echo(f"{result.project}: {result.landed}{failure}")
-    return not any(result.error for result in results)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from loader import projects, settings
+from loader import call_card, projects, settings
 from loader.api import Api, RefusedWindow
 from loader.clock import read_moment, wall_clock
 from loader.errors import ConfigurationError, LoadError
@@ -100,7 +100,7 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
     except LoadError as error:
         raise ConfigurationError(str(error)) from None
     cards = " ".join(str(call.get("call_card")) for call in calls)
-    found = {int(number) for number in re.findall(r"[?&]project_id=([1-9]\d{0,17})\b", cards)}
+    found = call_card.project_ids(cards)
     numbers = found or ({project_id} - {None})
     if not numbers:
         raise ConfigurationError(

@@ -11,7 +11,7 @@ from loader import csv_file, projects, raw
 from loader.commands import seeds
 from loader.projects import Project
 
-_RAW_TABLES = ("calls", "forms", "loads")
+_RAW_TABLES = ("calls", "rejected_calls", "forms", "loads")
 
 
 def set_active(project: Project, is_active: bool) -> bool:

@@ -101,7 +101,9 @@ def assert_normal_run_mends_everything(api: Hostile) -> None:
         assert child.returncode == 0, output
 
         first = datetime.fromisoformat(api.requests[0]["from"])
-        resumed = reached.astimezone(project.time_zone).replace(tzinfo=None) - timedelta(days=14)
+        resumed = reached.astimezone(project.time_zone).replace(tzinfo=None) - timedelta(
+            days=14, hours=52
+        )
         assert first == max(SINCE, resumed) - timedelta(seconds=1)
         assert_claims_are_landed(conn, api)
         count = conn.execute("select count(*) from ringostat_raw.calls").fetchone()

@@ -41,7 +41,7 @@ def texts() -> dict[str, str]:
 
 @pytest.fixture
 def raw(conn: psycopg.Connection) -> psycopg.Connection:
-    """Two calls, a form and a load of each project."""
+    """Two calls, a rejected one, a form and a load of each project."""
     raw_tables.create_tables(conn)
     for project_id in (11111, 22222):
         conn.execute(
@@ -49,6 +49,8 @@ def raw(conn: psycopg.Connection) -> psycopg.Connection:
             insert into ringostat_raw.calls
             select {project_id}, n, now(), '{{}}', 1, now(), now()
             from generate_series(1, 2) as n;
+            insert into ringostat_raw.rejected_calls
+            values ({project_id}, 1, '{{}}', 'unreadable calldate', 1, now());
             insert into ringostat_raw.forms
             values ({project_id}, 'f', now(), '{{}}', 1, now(), now());
             insert into ringostat_raw.loads
@@ -64,7 +66,7 @@ def counts(conn: psycopg.Connection, project_id: int) -> list[int]:
         conn.execute(
             f"select count(*) from ringostat_raw.{table} where project_id = %s", [project_id]
         ).fetchone()[0]
-        for table in ("calls", "forms", "loads")
+        for table in ("calls", "rejected_calls", "forms", "loads")
     ]
 
 
@@ -100,7 +102,7 @@ def test_a_resumed_project_is_loaded_from_where_it_stopped(setting: Setting) -> 
     setting.api.sandbox.requests.clear()
     assert setting.load("--until", "2024-07-01").exit_code == 0
     assert setting.raw("call_id") == [("of month 3",), ("of month 6",)]
-    assert setting.api.sandbox.requests[0][1]["from"] == "2024-04-16 23:59:59"
+    assert setting.api.sandbox.requests[0][1]["from"] == "2024-04-14 19:59:59"
 
 
 # ----------------------------------------------------------------------------------------- delete
@@ -111,11 +113,12 @@ def test_a_deleted_project_leaves_nothing(raw: psycopg.Connection) -> None:
     assert result.exit_code == 0
     assert result.stdout == (
         "project 11111 (Clinic, Kyiv) is deleted: 2 rows in ringostat_raw.calls, "
+        "1 rows in ringostat_raw.rejected_calls, "
         "1 rows in ringostat_raw.forms, 1 rows in ringostat_raw.loads, "
         "1 in static_channels.csv, 1 in kpi_tags.csv, 1 in projects.csv\n"
     )
-    assert counts(raw, 11111) == [0, 0, 0]
-    assert counts(raw, 22222) == [2, 1, 1]
+    assert counts(raw, 11111) == [0, 0, 0, 0]
+    assert counts(raw, 22222) == [2, 1, 1, 1]
     assert all("11111" not in text for text in texts().values())
     assert all("22222" in text for text in texts().values())
     assert ringostat("channels", "check").exit_code == 0
@@ -126,7 +129,7 @@ def test_without_a_terminal_it_does_not_ask(raw: psycopg.Connection) -> None:
     result = ringostat("project", "delete", "11111")
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1])
+    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1, 1])
 
 
 def test_the_number_is_to_be_typed(
@@ -135,9 +138,9 @@ def test_the_number_is_to_be_typed(
     monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
     assert ringostat("project", "delete", "11111", typed="22222\n").exit_code == 1
     assert ringostat("project", "delete", "11111", typed="y\n").exit_code == 1
-    assert counts(raw, 11111) == [2, 1, 1]
+    assert counts(raw, 11111) == [2, 1, 1, 1]
     assert ringostat("project", "delete", "11111", typed="11111\n").exit_code == 0
-    assert counts(raw, 11111) == [0, 0, 0]
+    assert counts(raw, 11111) == [0, 0, 0, 0]
 
 
 def test_a_project_that_is_being_loaded_stays(
@@ -148,7 +151,7 @@ def test_a_project_that_is_being_loaded_stays(
         result = ringostat("project", "delete", "11111", "--yes")
     assert result.exit_code == 1
     assert "another load of project 11111 is running" in result.stderr
-    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1])
+    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1, 1])
 
 
 def test_all_raw_rows_go_or_none(raw: psycopg.Connection) -> None:
@@ -164,7 +167,7 @@ def test_all_raw_rows_go_or_none(raw: psycopg.Connection) -> None:
     result = ringostat("project", "delete", "11111", "--yes")
     assert result.exit_code == 1
     assert result.stderr.endswith("Error: Postgres: no\n")
-    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1])
+    assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1, 1])
 
 
 def test_a_seed_that_cannot_be_edited_stops_it_before_anything(raw: psycopg.Connection) -> None:
@@ -172,4 +175,4 @@ def test_a_seed_that_cannot_be_edited_stops_it_before_anything(raw: psycopg.Conn
     result = ringostat("project", "delete", "11111", "--yes")
     assert result.exit_code == 2
     assert "kpi_tags.csv:1:1" in result.stderr
-    assert counts(raw, 11111) == [2, 1, 1]
+    assert counts(raw, 11111) == [2, 1, 1, 1]
