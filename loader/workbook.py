@@ -9,11 +9,11 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 from openpyxl import load_workbook
 from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
-from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 from loader.errors import ConfigurationError
 
@@ -67,7 +67,7 @@ def _check_size(file: Path, packed: io.BytesIO) -> None:
         )
 
 
-def _rows(file: Path, sheet: ReadOnlyWorksheet, last_row: int) -> Sheet:
+def _rows(file: Path, sheet: Any, last_row: int) -> Sheet:  # openpyxl's types lack its class
     sheet.reset_dimensions()  # what a file says of them may be wrong, and rows would be lost
     rows: Sheet = []
     looked_at: object = None
