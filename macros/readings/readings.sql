@@ -34,18 +34,16 @@
 {%- endmacro %}
 
 
-{# `2024-01-31`, whatever the DateStyle; anything else is null, never an error. #}
+{#
+    `2024-01-31`, whatever the DateStyle, from 2000 to 2100; anything else is null, never an error.
+#}
 {% macro day(value) -%}
     case
         when
-            {{ value }} ~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$'
-            and {{ value }} !~ '^0000|-02-3|-(04|06|09|11)-31$'
+            {{ value }} ~ '^(20[0-9]{2}|2100)-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$'
+            and {{ value }} !~ '-02-3|-(04|06|09|11)-31$'
             -- 29 February in leap years only
-            and (
-                {{ value }} !~ '-02-29$'
-                or {{ value }} ~ '^[0-9]{2}(0[48]|[2468][048]|[13579][26])-'
-                or {{ value }} ~ '^([02468][048]|[13579][26])00-'
-            )
+            and ({{ value }} !~ '-02-29$' or {{ value }} ~ '^20([02468][048]|[13579][26])-')
             then {{ value }}::date
     end
 {%- endmacro %}

@@ -22,7 +22,8 @@
         },
         'time_zone': {
             'type': 'text',
-            'is_right': 'time_zone in (select zones.name from pg_timezone_names as zones)',
+            'is_right': "time_zone in (select zones.name from pg_timezone_names as zones)"
+            ~ " and time_zone !~ '^(posix|right)/|^(localtime|Factory)$'",
             'must': 'be an IANA zone, e.g. Europe/Kyiv',
         },
         'kpi_mode': {
@@ -33,7 +34,7 @@
         'load_from': {
             'type': 'date',
             'is_right': day('load_from') ~ ' is not null',
-            'must': 'be a day like 2024-01-31',
+            'must': 'be a day from 2000 to 2100 like 2024-01-31',
         },
         'is_active': {
             'type': 'boolean',
@@ -45,7 +46,13 @@
     {{ return({
         'project_id': project_id,
         'parameter': one_of('parameter', static_channel_parameters()),
-        'parameter_value': filled_in('parameter_value'),
+        'parameter_value': {
+            'type': 'text',
+            'is_right': filled_in('parameter_value').is_right
+            ~ " and not (parameter in ('n_alias', 'dst', 'additional_number')"
+            ~ " and btrim(parameter_value) ~ '^[+-]?[0-9]+([.,][0-9]+)?E[+]?[0-9]+$')",
+            'must': 'not be empty, nor a number that Excel rounded, e.g. 3.80E+11',
+        },
         'traffic_source': filled_in('traffic_source'),
         'traffic_type': filled_in('traffic_type'),
         'campaign': filled_in('campaign'),
@@ -83,6 +90,6 @@
     {{ return({
         'type': 'date',
         'is_right': 'coalesce(' ~ column ~ ", '') = '' or " ~ day(column) ~ ' is not null',
-        'must': 'be a day like 2024-01-31, or empty',
+        'must': 'be a day from 2000 to 2100 like 2024-01-31, or empty',
     }) }}
 {% endmacro %}

@@ -135,9 +135,9 @@ def test_a_file_that_is_no_such_csv_leaves_the_marts_as_they_were(
 ) -> None:
     before = marts(built)
     (seeds / "projects.csv").write_bytes(content)
-    assert run_dbt(dbt_folder, "build").returncode == 1
+    assert run_dbt(dbt_folder, "build").returncode != 0
     assert marts(built) == before
-    assert run_dbt(dbt_folder, "run").returncode in (0, 1)
+    run_dbt(dbt_folder, "run")  # with the last seed that was loaded, if dbt refused this file
     assert marts(built) == before
 
 
