@@ -1,6 +1,5 @@
--- The marts are open to everybody who may look at reports: a column with a phone number, an address,
--- a link to a recording or an id that is a hash of a number must not get into them by way of a later
--- edit.
+-- The marts are open to everybody who may look at reports: a column with a phone number, a hash of
+-- one, an address or a link to a recording must not get into them by way of a later edit.
 --
 -- depends_on: {{ ref('fct_conversions') }}
 -- depends_on: {{ ref('rpt_unmapped_pools') }}
