@@ -24,8 +24,9 @@
 
 
 {#
-    A call's or form's id for everybody to see. Where Ringostat gave none, the loader made one: a hash
-    of a row that holds the phone number, which is found by trying all numbers. That is hashed again.
+    A call's or form's id for everybody to see. Where Ringostat gave none, the loader made one: a
+    hash of a row with the phone number in it, which can be found by trying all numbers. That is
+    hashed again, with the salt.
 #}
 {% macro public_id(landed_id) -%}
     case
