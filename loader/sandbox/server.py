@@ -335,7 +335,8 @@ def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
                 f"Project {project.project_id}: {len(project.calls):,} calls,"
                 f" zone {project.time_zone}, Auth-key {project.auth_key}"
             )
-        last = max(moment_of(call.get("calldate"), project.zone) for call in project.calls)
+        moments = [moment_of(call.get("calldate"), project.zone) for call in project.calls]
+        last = max((moment for moment in moments if moment != UNREADABLE), default=time.time())
         day = datetime.fromtimestamp(last, project.zone).date()
         print(
             f"Try: curl -H 'Auth-key: {project.auth_key}' '{sandbox.url}/calls/list"

@@ -115,6 +115,15 @@ def test_warnings_are_shown_and_stop_nothing(setting: Setting, built: list) -> N
     assert built == [()]
 
 
+def test_the_demo_refuses_a_database_that_is_not_its_own(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "environment", lambda: {"PGDATABASE": "theirs"})
+    result = ringostat("demo")
+    assert result.exit_code == 2
+    assert "the demo writes to its own database only, ringostat_demo" in result.stderr
+
+
 # With dbt.
 
 

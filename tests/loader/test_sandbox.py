@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 import signal
 import subprocess
 import sys
@@ -303,7 +304,8 @@ def test_serve_says_how_to_ask_it_and_ends_on_ctrl_c():
         # What a shell starts in the background ignores Ctrl-C, and hands that on.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from loader.sandbox import SandboxProject, serve;"
-        "serve([SandboxProject(1, 'sandbox-key-1', 'Europe/Kyiv', [])])"
+        "calls = [{'calldate': day + 'T12:00:00+0300'} for day in ('2024-06-01', '2024-06-02')];"
+        "serve([SandboxProject(1, 'sandbox-key-1', 'Europe/Kyiv', calls)])"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],
@@ -317,6 +319,9 @@ def test_serve_says_how_to_ask_it_and_ends_on_ctrl_c():
             assert requests.get(url + "/sipstatus/online", headers=headers, timeout=10).json() == []
             assert KEY in said[1]
             assert said[2].startswith(f"Try: curl -H 'Auth-key: {KEY}' '{url}/calls/list?from=")
+            asked = shlex.split(said[2])[-1]
+            (row,) = requests.get(asked, headers=headers, timeout=10).json()
+            assert row["calldate"].startswith("2024-06-02")
             serving.send_signal(signal.SIGINT)
             assert serving.wait(timeout=10) == 0
         finally:
