@@ -76,6 +76,8 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     # Without a terminal, nobody watches: what is wrong is all that a log should hold.
     quiet = () if sys.stderr.isatty() else ("--log-level", "warn", "--no-use-colors")
+    # dbt must not run on, without the lock, where a service manager ends this process.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
         child = subprocess.Popen(
@@ -103,6 +105,7 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
                 child.kill()
             child.wait()
             child.stdout.close()
+            signal.signal(signal.SIGTERM, before)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

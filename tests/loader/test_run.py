@@ -304,18 +304,22 @@ def test_a_lost_lock_fails_the_run(setting: Setting, building: subprocess.Popen[
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_dbt_runs(setting: Setting, building: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_dbt_runs(
+    setting: Setting, building: subprocess.Popen[str], number: signal.Signals
+) -> None:
     dbt = """
         select from pg_stat_activity
         where application_name = 'dbt' and datname = current_database()
     """
     wait_for(lambda: setting.conn.execute(dbt).rowcount)
-    building.send_signal(signal.SIGINT)
+    building.send_signal(number)
     _, errors = building.communicate()
     assert building.returncode == 1
     assert "Traceback" not in errors
     assert errors.splitlines()[-1].startswith("Error: interrupted: dbt was stopped")
     wait_for(lambda: not setting.conn.execute(HOLDERS).fetchone())
+    wait_for(lambda: not setting.conn.execute(dbt).rowcount)
 
 
 @pytest.mark.slow
