@@ -39,7 +39,9 @@ FAULTS: dict[str, Fault] = {
     "reset": always(b""),
     "no HTTP": always(f"{KEY}\r\n\r\n".encode()),
     "header of no length": always(response(KEY, length=-1)),
-    "odd call": once(response([{"calldate": KEY[:4], "uniqueid": "x", "recording": RECORDING}])),
+    "odd calls": once(
+        response([{"calldate": KEY[:4], "uniqueid": n, "recording": RECORDING} for n in range(4)])
+    ),
 }
 
 
