@@ -8,26 +8,43 @@ What the API may answer, and what that means here:
 | answer                                            | means                                     |
 |---------------------------------------------------|-------------------------------------------|
 | 200, a JSON array of objects, fewer than the cap  | the window's calls                        |
-| the same, the cap or more; or a very long body    | `FullAnswer`: perhaps cut, ask for less   |
-| "incorrect field name", 200 or 400                | find the accepted fields, ask again       |
-| an empty body, 200                                | no calls, if a second request says so too |
+| the same, the cap or more; or a very long body    | `WindowTooLong`: perhaps cut, ask for less|
+| another 4xx; a JSON object or plain text with 200 | `WindowTooLong`: perhaps the cap speaks   |
+| "incorrect field name", 200 or 400                | `FieldRefused`: find the accepted fields, |
+|                                                   | ask again                                 |
+| an empty body, 200                                | `EmptyBody`: no calls, if a second        |
+|                                                   | request says so too                       |
 | 408, 425, 429, 5xx, a timeout, a reset, HTML or   | `RetriableError`: five attempts in all    |
 | cut-off JSON with 200, a body that ends early     |                                           |
-| another 4xx; a JSON object or plain text with 200 | `RefusedWindow`: perhaps the cap speaks   |
 | 401, 403, a redirect, TLS that is not trusted     | `FatalError`                              |
+
+The errors:
+
+    LoadError
+    └── ApiError
+        ├── RetriableError      the next attempt may succeed
+        │   └── EmptyBody       no calls, or a failure
+        ├── WindowTooLong       a shorter window may be answered
+        ├── FieldRefused        the project does not have one of the fields
+        └── FatalError          no further attempt can help
+            ├── FieldsLost      the project had the field before
+            └── Stopped         the load is being stopped
+
+Callers see `WindowTooLong` and `FatalError` only.
 """
 
 from __future__ import annotations
 
 import logging
-import random
+import re
 import threading
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 
 import requests
-from urllib3.exceptions import InvalidHeader, MaxRetryError
-from urllib3.util.retry import Retry
+import tenacity
 
 from loader import settings
 from loader.errors import LoadError
@@ -87,8 +104,17 @@ _TIMEOUT_SECONDS = (10, 120)  # to connect; between two pieces of the answer
 # A longer body is not read to its end, so that memory stays bounded whatever the API sends.
 _LONGEST_BODY = 32 * 1024 * 1024
 
+# Pauses grow from 2 to 60 seconds, unless Ringostat names one, of 120 seconds at the most.
+_ATTEMPTS = 5
+_PAUSE = tenacity.wait_exponential(multiplier=2, max=60) + tenacity.wait_random(0, 2)
+_LONGEST_RETRY_AFTER = 120
 
-class RetriableError(Exception):
+
+class ApiError(LoadError):
+    """Ringostat's answer is not a window's calls."""
+
+
+class RetriableError(ApiError):
     """The next attempt may succeed. `response` is what `Retry-After` is read from."""
 
     def __init__(self, message: str, response: requests.Response | None = None) -> None:
@@ -96,74 +122,89 @@ class RetriableError(Exception):
         self.response = response
 
 
-class FatalError(LoadError):
-    """No further attempt can help: the load of the project ends."""
-
-
-class RefusedWindow(FatalError):
-    """A shorter window may be answered, down to the length `shortest`."""
-
-    shortest: timedelta = HOUR
-
-
-class FullAnswer(RefusedWindow):
-    """As many calls as an answer may hold: some may have been cut off."""
-
-    shortest = SECOND
-
-
-class _FieldRefused(FatalError):
-    """The API does not know one of the fields in this project."""
-
-
-class _EmptyBody(RetriableError):
+class EmptyBody(RetriableError):
     """Nothing at all: no calls, or a failure. A second request tells."""
 
 
-class _Backoff(Retry):
-    """urllib3's count of attempts; it pauses before the first repetition too."""
+class WindowTooLong(ApiError):
+    """A shorter window may be answered, down to the length `shortest`."""
 
-    def get_backoff_time(self) -> float:
-        pause = min(self.backoff_max, self.backoff_factor * 2 ** (len(self.history) - 1))
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        try:
-            return super().parse_retry_after(retry_after)
-        except InvalidHeader:
-            return 0  # unreadable: pause as if it were not there
+    def __init__(self, message: str, shortest: timedelta) -> None:
+        super().__init__(message)
+        self.shortest = shortest
 
 
-_RETRY = _Backoff(total=4, backoff_factor=2, backoff_max=60, retry_after_max=120)
+class FieldRefused(ApiError):
+    """The project does not have one of the fields."""
+
+
+class FatalError(ApiError):
+    """No further attempt can help: the load of the project ends."""
+
+
+class FieldsLost(FatalError):
+    """The project had the fields before: to go on would remove their values from stored calls."""
+
+
+class Stopped(FatalError):
+    """The load is being stopped: nothing is asked any more."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields that a project accepts and those that it refuses, as far as they were tried."""
+
+    accepted: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 class Api:
     """One project's call log: one key, one HTTP session, one request at a time.
 
-    `key_variable` is where the key came from, for messages. Raises ConfigurationError for
-    settings that cannot work.
+    `key_variable` is where the key came from, for messages. `fields` is what earlier runs found;
+    after an answer, what this one found. A field that was accepted before must not be refused,
+    unless `may_lose_fields`. Once `stop` is set, nothing is asked any more and a pause ends.
+
+    Raises ConfigurationError for settings that cannot work.
     """
 
-    def __init__(self, key: str, key_variable: str, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        key: str,
+        key_variable: str,
+        stop: threading.Event | None = None,
+        fields: Fields = Fields(),
+        may_lose_fields: bool = False,
+    ) -> None:
         self._key = key
         self._key_variable = key_variable
-        self._url = settings.api_url() + "/calls/list"
+        self._stop = stop or threading.Event()
+        url = settings.api_url()
+        self._url = url + "/calls/list"
         self.row_cap = settings.row_cap()
+        self.fields = fields
+        self._may_lose_fields = may_lose_fields
         recordings = RECORDING_FIELDS if settings.wants_recordings() else ()
-        self._fields = CORE_FIELDS + OPTIONAL_FIELDS + recordings
+        self._wanted = CORE_FIELDS + OPTIONAL_FIELDS + recordings
+        self._asked = tuple(field for field in self._wanted if field not in fields.refused)
         self._session = requests.Session()
         self._session.headers["Auth-key"] = key
+        # On this machine there is no TLS, and a proxy would see the key.
+        self._session.trust_env = not settings.is_loopback(url)
 
     def calls(self, window: Window) -> list[Row]:
-        """The calls of `window`, all of them. Raises RefusedWindow or FatalError."""
+        """The calls of `window`, all of them. Raises WindowTooLong or FatalError."""
         try:
-            return self._ask(window, self._fields)
-        except _FieldRefused:
-            self._fields = self._accepted_fields(window)
-            return self._ask(window, self._fields)
+            rows = self._ask(window, self._asked)
+        except FieldRefused:
+            self._asked = self._accepted_fields(window)
+            rows = self._ask(window, self._asked)
+        refused = tuple(field for field in self._wanted if field not in self._asked)
+        self.fields = Fields(self._asked, refused)
+        return rows
 
     def _accepted_fields(self, window: Window) -> tuple[str, ...]:
-        """Those of `_fields` that the project accepts, found on a second's calls by halving."""
+        """Those of `_asked` that the project accepts, found on a second's calls by halving."""
         probe = Window(window.start, window.start + SECOND, window.zone)
 
         def accepted(base: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, ...]:
@@ -171,21 +212,33 @@ class Api:
                 return ()
             try:
                 self._ask(probe, base + tried)
-            except _FieldRefused:
+            except FieldRefused:
                 half = len(tried) // 2
                 if not half:
                     return ()
                 return accepted(base, tried[:half]) + accepted(base, tried[half:])
             return tried
 
-        core = accepted((), CORE_FIELDS)
-        if core != CORE_FIELDS:
-            missing = ", ".join(field for field in CORE_FIELDS if field not in core)
-            raise FatalError(f"Ringostat refuses the field {missing}: no load without it")
-        fields = core + accepted(core, self._fields[len(core) :])
-        refused = ", ".join(field for field in self._fields if field not in fields)
+        # First those that should be accepted: most often they are, and one request tells.
+        known = tuple(field for field in self._asked if field in self.fields.accepted)
+        base = accepted((), known or CORE_FIELDS)
+        missing = [field for field in CORE_FIELDS if field not in base]
+        if missing:
+            raise FatalError(
+                f"Ringostat refuses the field {', '.join(missing)}: no load without it"
+            )
+        lost = [field for field in known if field not in base]
+        if lost and not self._may_lose_fields:
+            raise FieldsLost(
+                f"Ringostat refuses fields that it answered before: {', '.join(lost)}. Nothing is "
+                "loaded, since stored calls would lose these values. If the fields are gone for "
+                "good, load once with --accept-lost-fields"
+            )
+        rest = tuple(field for field in self._asked if field not in (known or CORE_FIELDS))
+        fields = base + accepted(base, rest)
+        refused = ", ".join(field for field in self._asked if field not in fields)
         log.warning("%s: refused fields, the load goes on without: %s", self._key_variable, refused)
-        return fields
+        return tuple(field for field in self._asked if field in fields)
 
     def _ask(self, window: Window, fields: Sequence[str]) -> list[Row]:
         """One request, repeated while it may help."""
@@ -198,22 +251,30 @@ class Api:
             "order": "calldate asc",
         }
         log.debug("asking for %s to %s", parameters["from"], parameters["to"])
-        retry = _RETRY
-        empty_bodies = 0
-        while True:
-            try:
-                return self._judge(*self._get(parameters))
-            except RetriableError as error:
-                empty_bodies = empty_bodies + 1 if isinstance(error, _EmptyBody) else 0
-                if empty_bodies == 2:
-                    return []
-                try:
-                    retry = retry.increment("GET", "/calls/list", error=error)
-                except MaxRetryError:
-                    attempts = len(retry.history) + 1
-                    raise FatalError(f"{error} ({attempts} attempts)") from None
-                log.info("%s; trying again", error)
-                retry.sleep(error.response.raw if error.response is not None else None)
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetriableError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=_pause,
+            sleep=tenacity.sleep_using_event(self._stop),
+            before_sleep=lambda state: log.info("%s; trying again", _error(state)),
+        )
+        was_empty = False
+        try:
+            for attempt in attempts:
+                with attempt:
+                    if self._stop.is_set():
+                        raise Stopped("stopped")
+                    try:
+                        return self._judge(*self._get(parameters))
+                    except RetriableError as error:
+                        if was_empty and isinstance(error, EmptyBody):
+                            return []
+                        was_empty = isinstance(error, EmptyBody)
+                        raise
+        except tenacity.RetryError as failed:
+            last = failed.last_attempt
+            raise FatalError(f"{last.exception()} ({last.attempt_number} attempts)") from None
+        raise AssertionError("attempts end with an answer or an error")
 
     def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, bytearray]:
         """The response and its body. Raises RetriableError where none came whole."""
@@ -230,9 +291,16 @@ class Api:
                 for piece in response.iter_content(1 << 16):
                     body += piece
                     if len(body) > _LONGEST_BODY:
-                        raise FullAnswer(f"an answer longer than {_LONGEST_BODY >> 20} MB")
+                        raise WindowTooLong(
+                            f"an answer longer than {_LONGEST_BODY >> 20} MB", shortest=SECOND
+                        )
         except requests.exceptions.SSLError as error:
             raise FatalError(f"the API's certificate is not trusted: {_reason(error)}") from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise FatalError(
+                f"cannot ask {self._url}: {self._mask(_reason(error))} (RINGOSTAT_API_URL and the "
+                "variables of a proxy must be addresses)"
+            ) from None
         except requests.RequestException as error:
             reason = self._mask(_reason(error))
             raise RetriableError(f"no whole answer from {self._url}: {reason}") from None
@@ -245,7 +313,9 @@ class Api:
         if rows is not None and len(rows) < self.row_cap:
             return rows
         if rows is not None:
-            raise FullAnswer(f"{len(rows)} calls in one answer, the cap is {self.row_cap}")
+            raise WindowTooLong(
+                f"{len(rows)} calls in one answer, the cap is {self.row_cap}", shortest=SECOND
+            )
         text = body.decode("utf-8-sig", errors="replace")
         said = f"Ringostat answered {status}: {self._quote(text)}"
         if status in (401, 403):
@@ -258,19 +328,41 @@ class Api:
         if 300 <= status < 400:
             raise FatalError(f"{said} (a redirect: is RINGOSTAT_API_URL right?)")
         if "incorrect field name" in text.lower():
-            raise _FieldRefused(said)
+            raise FieldRefused(said)
         if status < 300 and not text.strip():
-            raise _EmptyBody("Ringostat answered nothing")
+            raise EmptyBody("Ringostat answered nothing")
         # A gateway's page, or JSON that was cut.
         if status < 300 and body.lstrip().startswith((b"<", b"[", b"{")) and not is_json(body):
             raise RetriableError(said)
-        raise RefusedWindow(said)
+        raise WindowTooLong(said, shortest=HOUR)
 
     def _quote(self, text: str) -> str:
         return repr(self._mask(text)[:120])
 
     def _mask(self, text: str) -> str:
         return mask(text.replace(self._key, "***"))
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    """How long to wait before the next attempt."""
+    response = getattr(_error(state), "response", None)
+    seconds = 0.0 if response is None else _retry_after(response.headers.get("Retry-After", ""))
+    return min(seconds, _LONGEST_RETRY_AFTER) or _PAUSE(state)
+
+
+def _retry_after(header: str) -> float:
+    """The seconds that `Retry-After` names, itself or by a date; 0 if it is unreadable or past."""
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
+        return float(header)
+    try:
+        until = parsedate_to_datetime(header)
+        return max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # a date without a zone is a TypeError
+        return 0.0
+
+
+def _error(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _reason(error: BaseException) -> str:

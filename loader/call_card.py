@@ -1,13 +1,14 @@
-"""The number of the project, which an answer tells in the links of `call_card` alone."""
+"""A call's card: the one field that names the project of a call."""
 
 from __future__ import annotations
 
 import re
 
-# Read alike by Python and by Postgres.
-PROJECT_ID = "[?&]project_id=([0-9]+)"
+# Python and Postgres read it alike. A longer number is no project's.
+PROJECT_NUMBER = r"[?&]project_id=([1-9][0-9]{0,17})(?![0-9])"
 
 
-def project_ids(call_cards: str) -> set[int]:
-    """The numbers in one or many `call_card`, joined in any way."""
-    return {int(number) for number in re.findall(PROJECT_ID, call_cards)}
+def project_number(call_card: str) -> int | None:
+    """The project's number in the address of a card; None if there is none."""
+    found = re.search(PROJECT_NUMBER, call_card)
+    return int(found[1]) if found else None

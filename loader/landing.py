@@ -232,7 +232,7 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
             "project_id": project.project_id,
             "earliest": window.earliest,
             "latest": window.latest,
-            "card": call_card.PROJECT_ID,
+            "card": call_card.PROJECT_NUMBER,
         },
     )
     if window.doubled:
@@ -365,11 +365,10 @@ def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
         """
         insert into ringostat_raw.loads
             (load_id, project_id, window_from, window_to, status, fetched, inserted, updated,
-             removed, started_at, finished_at, time_zone)
+             removed, started_at, finished_at)
         overriding system value
         values (%(load_id)s, %(project_id)s, %(begins)s, %(ends)s, 'loaded', %(fetched)s,
-                %(inserted)s, %(updated)s, %(removed)s, least(%(asked_at)s, %(now)s), %(now)s,
-                %(zone)s)
+                %(inserted)s, %(updated)s, %(removed)s, least(%(asked_at)s, %(now)s), %(now)s)
         """,
         {
             **values,
@@ -377,9 +376,9 @@ def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
             "begins": window.begins,
             "ends": window.ends,
             "asked_at": staged.answer.asked_at,
-            "zone": run.project.time_zone.key,
         },
     )
+    raw.mark_loaded(conn, run.project, window, now)
     return landed
 
 

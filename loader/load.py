@@ -14,7 +14,7 @@ from datetime import datetime, time, timedelta, timezone
 import psycopg
 
 from loader import database, landing, raw, settings
-from loader.api import Api, RefusedWindow
+from loader.api import Api, WindowTooLong
 from loader.clock import instant, shown_once, wall_clock
 from loader.errors import ConfigurationError, Failure, LoadError
 from loader.landing import Answer, Landed, Run
@@ -38,13 +38,15 @@ class Asked:
 
     `since` None: from where it is loaded without a gap, less `lookback_days`, and never before
     `load_from`. `until` None, or later than now: until now. `allow_removals`: calls that are gone
-    are removed, however many they are.
+    are removed, however many they are. `may_lose_fields`: a field that is now refused is left out
+    of calls, although they had it before.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     lookback_days: int = DEFAULT_LOOKBACK_DAYS
     allow_removals: bool = False
+    may_lose_fields: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _load_project(
                 return Loaded(project, landed)
             log.info("%s: loading %s", project, period)
             run = Run(project, period, asked.allow_removals)
-            for window, brought in _land_windows(conn, run, warehouse, stop):
+            for window, brought in _land_windows(conn, run, asked, warehouse, stop):
                 landed += brought
                 show(period, window, landed)
     except _Stopped as stopped:
@@ -211,7 +213,11 @@ class _Request:
 
 
 def _land_windows(
-    conn: psycopg.Connection, run: Run, warehouse: Mapping[str, str], stop: threading.Event
+    conn: psycopg.Connection,
+    run: Run,
+    asked: Asked,
+    warehouse: Mapping[str, str],
+    stop: threading.Event,
 ) -> Iterator[tuple[Window, Landed]]:
     """Lands the run's period window by window, in order, and fetches the next one meanwhile.
 
@@ -219,8 +225,13 @@ def _land_windows(
     """
     window, asked_at = run.period, _now()
     try:
-        key_variable = run.project.key_variable
-        api = Api(settings.auth_key(key_variable), key_variable, stop=stop)
+        api = Api(
+            settings.auth_key(run.project.key_variable),
+            run.project.key_variable,
+            stop,
+            raw.known_fields(conn, run.project),
+            asked.may_lose_fields,
+        )
         cursor = Cursor(run.period, api.row_cap)
         source = _Source(api)
         request = source.ask(cursor.window)
@@ -228,7 +239,7 @@ def _land_windows(
             window, asked_at = request.window, request.asked_at
             try:
                 rows = _result(request.rows, stop)
-            except RefusedWindow as refusal:
+            except WindowTooLong as refusal:
                 log.debug("%s: %s", window, refusal)
                 if not cursor.halve(refusal.shortest):
                     raise LoadError(f"{refusal}, for no more than {window}") from None
@@ -239,9 +250,10 @@ def _land_windows(
             with conn.transaction():
                 staged = landing.stage(conn, run, Answer(window, rows, asked_at))
                 landed = landing.merge(conn, run, staged)
+                raw.keep_fields(conn, run.project, api.fields)
             log.debug("%s: %s: %s", run.project, window, landed)
             yield window, landed
-    except _Stopped:
+    except (_Stopped, Stopped):
         raise _Stopped(f"stopped; the next run goes on from {window.start}") from None
     except Exception as error:
         # On a connection of its own: the other one may be what failed. If Postgres cannot be

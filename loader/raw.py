@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,42 +14,52 @@ import psycopg
 from psycopg import errors
 
 from loader import settings
+from loader.api import Fields
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
 from loader.windows import Window
 
 log = logging.getLogger(__name__)
 
-_HAS_DIGEST = """
-    select true from pg_attribute
-    where attrelid = 'ringostat_raw.calls'::regclass and attname = 'digest'
-"""
-_TABLES = (Path(__file__).parent / "raw.sql").read_text(encoding="utf-8")
+TABLES = (Path(__file__).parent / "raw.sql").read_text(encoding="utf-8")
+_RELATIONS = re.findall(
+    r"(?m)^create (?:table if not exists|or replace view) ringostat_raw\.(\w+)"
+    r"|^create index if not exists (\w+)",
+    TABLES,
+)
+_COLUMNS = re.findall(
+    r"(?m)^alter table ringostat_raw\.(\w+)\s+add column if not exists (\w+)", TABLES
+)
+
+# The log keeps as much, and loses the oldest rows in steps that no window notices.
+_LOG_DAYS = 90
+_LOG_STEP = 100
+
+# Refused fields are asked for again after so many days.
+_REFUSED_DAYS = 7
 
 
 def create_tables(conn: psycopg.Connection) -> None:
-    """Creates the schema `ringostat_raw` where it is missing; an existing one stays as it is.
+    """Creates what is missing of the schema `ringostat_raw`; where all is there, changes nothing.
 
     Stores the salt of `caller_key` too: no call gets here before there is one. Raises
     ConfigurationError if the role may not do so or the database is read-only.
     """
+    missing: list[str] = []
     try:
         with conn.transaction():
             # Two first loads at once: one creates, the other waits and finds all of it.
             conn.execute("select pg_advisory_xact_lock(hashtextextended('ringostat_raw', 0))")
-            # The newest table of the file: if it exists, all the rest does.
-            if conn.execute("select to_regclass('ringostat_raw.settings')").fetchone()[0] is None:
-                conn.execute(_TABLES)
-            if not conn.execute(_HAS_DIGEST).fetchone():
-                # Tables of before 0.1.0. The calls in there are compared by their payload.
-                conn.execute("alter table ringostat_raw.calls add column digest bigint")
+            missing = _missing(conn)
+            if "ringostat_raw" in missing:
+                # `if not exists` would need the right to create schemas although there is one.
+                conn.execute("create schema ringostat_raw")
+            if missing:
+                conn.execute(TABLES)
             _keep_caller_salt(conn)
-            # What raw.sql adds to tables that an earlier version made.
-            conn.execute(_TABLES[_TABLES.index("alter table ringostat_raw.loads") :])
     except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"Postgres: {error.diag.message_primary}. The role {conn.info.user} needs the right "
-            f"to create schemas: grant create on database {conn.info.dbname} to {conn.info.user}"
+            f"Postgres: {error.diag.message_primary}. {_right_wanted(conn, missing)}"
         ) from None
     except errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
@@ -77,6 +88,61 @@ def _keep_caller_salt(conn: psycopg.Connection) -> None:
             "%s is not the salt of the last load: every caller_key changes on the next build",
             settings.CALLER_SALT,
         )
+
+
+def _missing(conn: psycopg.Connection) -> list[str]:
+    """What raw.sql names and the database lacks, the schema first. Needs no right at all."""
+    rows = conn.execute(
+        """
+        select 'ringostat_raw'
+        where not exists (select from pg_namespace where nspname = 'ringostat_raw')
+        union all
+        select name
+        from unnest(%(relations)s::text[]) as named (name)
+        where not exists (
+            select
+            from pg_class
+            join pg_namespace on pg_namespace.oid = relnamespace
+            where nspname = 'ringostat_raw' and relname = name
+        )
+        union all
+        select tables.name || '.' || columns.name
+        from unnest(%(tables)s::text[]) with ordinality as tables (name, place)
+        join unnest(%(columns)s::text[]) with ordinality as columns (name, place) using (place)
+        where not exists (
+            select
+            from pg_attribute
+            join pg_class on pg_class.oid = attrelid
+            join pg_namespace on pg_namespace.oid = relnamespace
+            where
+                nspname = 'ringostat_raw'
+                and relname = tables.name
+                and attname = columns.name
+                and not attisdropped
+        )
+        """,
+        {
+            "relations": [table or index for table, index in _RELATIONS],
+            "tables": [table for table, _ in _COLUMNS],
+            "columns": [column for _, column in _COLUMNS],
+        },
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
+    """What to grant `conn`'s role so that it can make what is `missing`."""
+    role, database = conn.execute("select current_user, current_database()").fetchone()
+    if "ringostat_raw" in missing:
+        return (
+            f"The role {role} needs a schema of its own, create schema ringostat_raw authorization "
+            f"{role}, or the right to make it: grant create on database {database} to {role}"
+        )
+    return (
+        f"ringostat_raw lacks {', '.join(missing)}: load once as the owner of its tables, or give "
+        f"them to the role {role}, which also needs: grant usage, create on schema ringostat_raw "
+        f"to {role}"
+    )
 
 
 @contextmanager
@@ -118,27 +184,18 @@ def _key(project: Project) -> str:
 def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
     """Up to where `project` is loaded without a gap from the moment `first` on; None if not.
 
-    What was read in another zone than today's, and all before it, does not count.
+    What was read in another zone than today's does not count: calls without an offset would be
+    hours off.
     """
     row = conn.execute(
         """
         select upper(ranges.loaded)
-        from (
-            select unnest(range_agg(tstzrange(window_from, window_to))) as loaded
-            from ringostat_raw.loads
-            where
-                project_id = %(project_id)s
-                and status = 'loaded'
-                and load_id > (
-                    select coalesce(max(load_id), 0)
-                    from ringostat_raw.loads
-                    where
-                        project_id = %(project_id)s
-                        and status = 'loaded'
-                        and time_zone <> %(zone)s
-                )
-        ) as ranges
-        where ranges.loaded @> %(first)s::timestamptz
+        from ringostat_raw.load_state
+        cross join lateral unnest(load_state.loaded) as ranges (loaded)
+        where
+            load_state.project_id = %(project_id)s
+            and coalesce(load_state.time_zone, %(zone)s) = %(zone)s
+            and ranges.loaded @> %(first)s::timestamptz
         """,
         {"project_id": project.project_id, "zone": project.time_zone.key, "first": first},
     ).fetchone()
@@ -146,15 +203,9 @@ def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) ->
 
 
 def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
-    """The zone in which the newest window of `project` was read; None if there is none."""
+    """The zone in which the newest window of `project` was read; None if that is not known."""
     row = conn.execute(
-        """
-        select time_zone
-        from ringostat_raw.loads
-        where project_id = %s and status = 'loaded'
-        order by load_id desc
-        limit 1
-        """,
+        "select time_zone from ringostat_raw.load_state where project_id = %s",
         [project.project_id],
     ).fetchone()
     return row[0] if row else None
@@ -163,37 +214,163 @@ def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
 def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime]:
     """The id and the `loaded_at` of what is landed next, while the project's `lock` is held.
 
-    The time is later than that of all calls and forms landed before, even if the machine's clock
-    was set back: dbt reads on from the latest `loaded_at` that it has seen.
+    The time is later than that of all calls landed before, even if the machine's clock was set
+    back: dbt reads on from the latest `loaded_at` that it has seen.
     """
     return conn.execute(
         """
         select
             nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
-            greatest(clock_timestamp(), max(landed_at) + interval '1 microsecond')
-        from (
-            select max(finished_at) as landed_at
-            from ringostat_raw.loads
-            where project_id = %(project_id)s
-            union all
-            select max(loaded_at)
-            from ringostat_raw.forms
-            where project_id = %(project_id)s
-        ) as landed
+            greatest(
+                clock_timestamp(),
+                (
+                    select last_loaded_at + interval '1 microsecond'
+                    from ringostat_raw.load_state
+                    where project_id = %s
+                )
+            )
         """,
-        {"project_id": project.project_id},
+        [project.project_id],
     ).fetchone()
+
+
+def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now: datetime) -> None:
+    """Adds `window`, whose row of the log was just written, to the project's state.
+
+    Belongs to the transaction that lands the window. Drops rows of the log that are too old.
+    """
+    conn.execute(
+        """
+        insert into ringostat_raw.load_state as state
+            (project_id, loaded, last_loaded_at, status, finished_at, time_zone)
+        values
+            (%(project_id)s, tstzmultirange(tstzrange(%(begins)s, %(ends)s)), %(now)s, 'loaded',
+             %(now)s, %(zone)s)
+        on conflict (project_id) do update set
+            -- All that was read in another zone is to be read again.
+            loaded = case
+                when coalesce(state.time_zone, excluded.time_zone) = excluded.time_zone
+                    then state.loaded + excluded.loaded
+                else excluded.loaded
+            end,
+            time_zone = excluded.time_zone,
+            last_loaded_at = excluded.last_loaded_at,
+            status = excluded.status,
+            error = null,
+            finished_at = excluded.finished_at
+        """,
+        {
+            "project_id": project.project_id,
+            "begins": window.begins,
+            "ends": window.ends,
+            "now": now,
+            "zone": project.time_zone.key,
+        },
+    )
+    _forget_old_rows(conn, project)
+
+
+def _forget_old_rows(conn: psycopg.Connection, project: Project) -> None:
+    """Deletes some of the oldest rows of the log, never the newest: what they say is in the
+    state."""
+    conn.execute(
+        """
+        delete from ringostat_raw.loads
+        where
+            project_id = %(project_id)s
+            and load_id in (
+                select load_id
+                from ringostat_raw.loads
+                where project_id = %(project_id)s
+                order by load_id
+                limit %(step)s
+            )
+            and finished_at < clock_timestamp() - make_interval(days => %(days)s)
+            and load_id < (
+                select load_id
+                from ringostat_raw.loads
+                where project_id = %(project_id)s
+                order by load_id desc
+                limit 1
+            )
+        """,
+        {"project_id": project.project_id, "step": _LOG_STEP, "days": _LOG_DAYS},
+    )
 
 
 def record_failure(
     conn: psycopg.Connection, project: Project, window: Window, asked_at: datetime, error: str
 ) -> None:
     """Writes a `failed` row into the load log: nothing of `window` was landed."""
+    values = {
+        "project_id": project.project_id,
+        "begins": window.begins,
+        "ends": window.ends,
+        "asked_at": asked_at,
+        "error": error,
+    }
+    with conn.transaction():
+        conn.execute(
+            """
+            insert into ringostat_raw.loads
+                (project_id, window_from, window_to, status, started_at, finished_at, error)
+            values (%(project_id)s, %(begins)s, %(ends)s, 'failed', %(asked_at)s, now(), %(error)s)
+            """,
+            values,
+        )
+        conn.execute(
+            """
+            insert into ringostat_raw.load_state
+                (project_id, loaded, status, error, finished_at)
+            values (%(project_id)s, '{}', 'failed', %(error)s, now())
+            on conflict (project_id) do update set
+                status = excluded.status,
+                error = excluded.error,
+                finished_at = excluded.finished_at
+            """,
+            values,
+        )
+        _forget_old_rows(conn, project)
+
+
+def known_fields(conn: psycopg.Connection, project: Project) -> Fields:
+    """What earlier runs found of the project's fields. Refused ones are forgotten after a while,
+    so that they are asked for again."""
+    row = conn.execute(
+        """
+        select
+            accepted,
+            case
+                when checked_at > now() - make_interval(days => %s) then refused
+                else '{}'
+            end
+        from ringostat_raw.known_fields
+        where project_id = %s
+        """,
+        [_REFUSED_DAYS, project.project_id],
+    ).fetchone()
+    return Fields(*map(tuple, row)) if row else Fields()
+
+
+def keep_fields(conn: psycopg.Connection, project: Project, fields: Fields) -> None:
+    """Remembers what this run found of the project's fields."""
     conn.execute(
         """
-        insert into ringostat_raw.loads
-            (project_id, window_from, window_to, status, started_at, finished_at, error)
-        values (%s, %s, %s, 'failed', %s, clock_timestamp(), %s)
+        insert into ringostat_raw.known_fields as known (project_id, accepted, refused, checked_at)
+        values (%(project_id)s, %(accepted)s, %(refused)s, now())
+        on conflict (project_id) do update set
+            accepted = excluded.accepted,
+            refused = excluded.refused,
+            checked_at = excluded.checked_at
+        where
+            known.accepted <> excluded.accepted
+            or known.refused <> excluded.refused
+            or known.checked_at <= now() - make_interval(days => %(days)s)
         """,
-        [project.project_id, window.begins, window.ends, asked_at, error],
+        {
+            "project_id": project.project_id,
+            "accepted": list(fields.accepted),
+            "refused": list(fields.refused),
+            "days": _REFUSED_DAYS,
+        },
     )

@@ -1,7 +1,9 @@
 -- What the loader writes: calls and forms as they came, and a log of the windows read.
 -- `project_id` leads each key: data is spread by it when one machine is outgrown.
-
-create schema if not exists ringostat_raw;
+--
+-- The loader runs this file if a table, column, index or view that it names is missing, so each
+-- statement must leave alone what is there. A column that is added to a table of an earlier version
+-- stands in an `alter table` of its own. Views keep their columns: dbt and BI depend on them.
 
 create table if not exists ringostat_raw.calls (
     project_id bigint not null,
@@ -16,6 +18,8 @@ create table if not exists ringostat_raw.calls (
     primary key (project_id, call_id)
 );
 
+alter table ringostat_raw.calls add column if not exists digest bigint;
+
 -- A window looks for calls of its period, which of them came again and which did not: without this
 -- index it reads the whole table (at 300,000 calls 0.2 s a window instead of 0.04 s, and growing).
 create index if not exists calls_call_at on ringostat_raw.calls (project_id, call_at);
@@ -24,6 +28,7 @@ create index if not exists calls_call_at on ringostat_raw.calls (project_id, cal
 -- (1.3 s more at 1,000,000 calls, and growing).
 create index if not exists calls_loaded_at on ringostat_raw.calls (project_id, loaded_at);
 
+-- The last 90 days of windows: what is older is in `load_state` alone.
 create table if not exists ringostat_raw.loads (
     load_id bigint generated always as identity,
     project_id bigint not null,
@@ -38,6 +43,43 @@ create table if not exists ringostat_raw.loads (
     finished_at timestamptz not null,
     error text,
     primary key (project_id, load_id)
+);
+
+-- What the log says of each project, in one row: the log itself is too long to be read again for
+-- each window.
+create table if not exists ringostat_raw.load_state (
+    project_id bigint primary key,
+    loaded tstzmultirange not null,  -- whatever the windows that it was read in
+    last_loaded_at timestamptz,  -- the `loaded_at` of the newest window that was landed
+    status text not null check (status in ('loaded', 'failed')),  -- of the newest row of the log
+    error text,
+    finished_at timestamptz not null,
+    time_zone text  -- in which it was read; null if an earlier version read it
+);
+
+-- Of projects that an earlier version loaded.
+insert into ringostat_raw.load_state
+    (project_id, loaded, last_loaded_at, status, error, finished_at)
+select
+    project_id,
+    coalesce(
+        range_agg(tstzrange(window_from, window_to)) filter (where status = 'loaded'),
+        '{}'
+    ),
+    max(finished_at) filter (where status = 'loaded'),
+    (array_agg(status order by load_id desc))[1],
+    (array_agg(error order by load_id desc))[1],
+    (array_agg(finished_at order by load_id desc))[1]
+from ringostat_raw.loads
+where not exists (select from ringostat_raw.load_state)
+group by project_id;
+
+-- The fields of a call that each project accepts and refuses.
+create table if not exists ringostat_raw.known_fields (
+    project_id bigint primary key,
+    accepted text[] not null,
+    refused text[] not null,
+    checked_at timestamptz not null  -- when the refused ones were last asked for
 );
 
 create table if not exists ringostat_raw.forms (
@@ -61,52 +103,6 @@ create table if not exists ringostat_raw.settings (
 
 revoke all on ringostat_raw.settings from public;
 
--- The periods that are loaded without a gap, whatever the windows they were read in.
-create or replace view ringostat_raw.loaded_ranges as
-select
-    merged.project_id,
-    lower(ranges.loaded) as loaded_from,
-    upper(ranges.loaded) as loaded_until
-from (
-    select
-        project_id,
-        range_agg(tstzrange(window_from, window_to)) as loaded
-    from ringostat_raw.loads
-    where status = 'loaded'
-    group by project_id
-) as merged
-cross join lateral unnest(merged.loaded) as ranges (loaded);
-
--- How the newest window of each project went, and when one was last landed.
-create or replace view ringostat_raw.last_loads as
-select
-    newest.project_id,
-    newest.status,
-    newest.error,
-    newest.finished_at,
-    landed.last_loaded_at
-from (
-    select distinct on (project_id)
-        project_id,
-        status,
-        error,
-        finished_at
-    from ringostat_raw.loads
-    order by project_id, load_id desc
-) as newest
-left join (
-    select
-        project_id,
-        max(finished_at) as last_loaded_at
-    from ringostat_raw.loads
-    where status = 'loaded'
-    group by project_id
-) as landed
-    on newest.project_id = landed.project_id;
-
--- The zone in which a window was read: another one today means that all of it is read again.
-alter table ringostat_raw.loads add column if not exists time_zone text;
-
 -- Rows that cannot be placed in time, as they came. Reading one again changes nothing.
 create table if not exists ringostat_raw.rejected_calls (
     project_id bigint not null,
@@ -117,3 +113,22 @@ create table if not exists ringostat_raw.rejected_calls (
     rejected_at timestamptz not null,
     primary key (project_id, digest)
 );
+
+-- The periods that are loaded without a gap.
+create or replace view ringostat_raw.loaded_ranges as
+select
+    load_state.project_id,
+    lower(ranges.loaded) as loaded_from,
+    upper(ranges.loaded) as loaded_until
+from ringostat_raw.load_state
+cross join lateral unnest(load_state.loaded) as ranges (loaded);
+
+-- How the newest window of each project went, and when one was last landed.
+create or replace view ringostat_raw.last_loads as
+select
+    project_id,
+    status,
+    error,
+    finished_at,
+    last_loaded_at
+from ringostat_raw.load_state;

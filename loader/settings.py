@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,13 +21,51 @@ CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 
 
 def api_url() -> str:
-    """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine."""
+    """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine.
+
+    Raises ConfigurationError, which does not show the address: it may hold a password.
+    """
     url = os.environ.get("RINGOSTAT_API_URL", DEFAULT_API_URL).rstrip("/")
-    parts = urlsplit(url)
-    is_loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if not parts.hostname or not (parts.scheme == "https" or is_loopback):
-        raise ConfigurationError(f"RINGOSTAT_API_URL is {url!r}: an https:// address is wanted")
+    try:
+        parts = urlsplit(url)
+        is_address = bool(parts.hostname) and parts.port != 0  # reading a bad port raises
+    except ValueError:
+        is_address = False
+    if not is_address or not (parts.scheme == "https" or is_loopback(url)):
+        raise ConfigurationError(
+            f"RINGOSTAT_API_URL must be an https:// address, e.g. {DEFAULT_API_URL}"
+        )
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "RINGOSTAT_API_URL must be an address alone, without user, password or parameters, "
+            f"e.g. {DEFAULT_API_URL}"
+        )
+    if parts.scheme == "https":
+        _check_ca_bundle()
     return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is plain HTTP to this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _check_ca_bundle() -> None:
+    """Raises ConfigurationError if the certificates to trust, which requests takes from one of
+    these variables, cannot be read."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        path = os.environ.get(variable)
+        if not path:
+            continue
+        try:
+            if not Path(path).is_dir():
+                ssl.create_default_context(cafile=path)
+        except OSError as error:  # ssl.SSLError is one
+            raise ConfigurationError(
+                f"{variable} must be a readable file of certificates: {error.strerror or error}"
+            ) from None
+        return
 
 
 def row_cap() -> int:

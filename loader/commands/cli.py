@@ -107,6 +107,12 @@ def _load_options(command: click.Command) -> click.Command:
                 is_flag=True,
                 help="Remove calls that are gone from Ringostat, however many they are.",
             ),
+            click.option(
+                "--accept-lost-fields",
+                "may_lose_fields",
+                is_flag=True,
+                help="Go on without fields that Ringostat answered before and now refuses.",
+            ),
         ]
     ):
         command = option(command)
@@ -120,12 +126,13 @@ def _load(
     lookback_days: int,
     jobs: int,
     allow_removals: bool,
+    may_lose_fields: bool,
 ) -> bool:
     """Loads, and prints a line for each project. False if one failed."""
     if since and until and since >= until:
         raise ConfigurationError(f"--since {since} is not before --until {until}")
     projects = choose(read_projects(), ids)
-    asked = Asked(since, until, lookback_days, allow_removals)
+    asked = Asked(since, until, lookback_days, allow_removals, may_lose_fields)
     try:
         with screen.progress() as bar:
             results = load_projects(projects, asked, jobs, bar)

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from rich.table import Table
 
-from loader import call_card, projects, settings
-from loader.api import Api, RefusedWindow
+from loader import projects, settings
+from loader.api import Api, WindowTooLong
 from loader.clock import read_moment, wall_clock
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import DEFAULT_KEY_VARIABLE, Project
@@ -100,7 +100,7 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
     except LoadError as error:
         raise ConfigurationError(str(error)) from None
     cards = " ".join(str(call.get("call_card")) for call in calls)
-    found = call_card.project_ids(cards)
+    found = {int(number) for number in re.findall(r"[?&]project_id=([1-9]\d{0,17})\b", cards)}
     numbers = found or ({project_id} - {None})
     if not numbers:
         raise ConfigurationError(
@@ -157,7 +157,7 @@ def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[dict], float]:
         window = Window(max(start - length, now - _YEAR), start, zone)
         try:
             found = [json.loads(storable(row)) for row in api.calls(window)]
-        except RefusedWindow as refusal:
+        except WindowTooLong as refusal:
             if length <= refusal.shortest:
                 raise
             length = max(length // 2 // SECOND * SECOND, refusal.shortest)

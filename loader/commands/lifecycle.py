@@ -12,6 +12,7 @@ from loader.commands import seeds
 from loader.projects import Project
 
 _RAW_TABLES = ("calls", "rejected_calls", "forms", "loads")
+_BOOKKEEPING = ("load_state", "known_fields")
 
 
 def set_active(project: Project, is_active: bool) -> bool:
@@ -68,7 +69,7 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
     with raw.lock(conn, project):
         traces = find_traces(conn, project)
         with conn.transaction():
-            for table in _RAW_TABLES:
+            for table in (*_RAW_TABLES, *_BOOKKEEPING):
                 conn.execute(
                     _raw("delete from {} where project_id = %s", table), [project.project_id]
                 )

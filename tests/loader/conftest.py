@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,8 +60,7 @@ def setting(
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the loader would have slept: no test waits."""
     slept: list[float] = []
-    import time
-
-    clock = types.SimpleNamespace(sleep=slept.append, time=time.time)
-    monkeypatch.setattr("urllib3.util.retry.time", clock)
+    monkeypatch.setattr(
+        "tenacity.nap.sleep_using_event.__call__", lambda self, seconds: slept.append(seconds)
+    )
     return slept

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
-from loader.api import CORE_FIELDS, OPTIONAL_FIELDS, RECORDING_FIELDS
+from loader.api import CORE_FIELDS, OPTIONAL_FIELDS, RECORDING_FIELDS, Api, Stopped
 from loader.sandbox.server import FIELDS
+from loader.windows import Window
 
-from .calls import calls_every
+from .calls import KYIV, calls_every
 from .hostile import always, once, response
-from .support import KEY, Setting
+from .support import KEY, Setting, ringostat
 
 PERIOD = ("--since", "2024-05-01", "--until", "2024-05-02")
 
@@ -79,7 +83,7 @@ def test_pauses_grow_and_vary(account: Setting, pauses: list[float]) -> None:
     account.api.fault = always(HTML)
     account.load(*PERIOD)
     for attempt, pause in enumerate(pauses):
-        assert 2**attempt <= pause <= 2 * 2**attempt
+        assert 2 * 2**attempt <= pause <= 2 * 2**attempt + 2
     assert any(pause % 1 for pause in pauses)
 
 
@@ -92,7 +96,7 @@ def test_retry_after_in_seconds(
     account.api.fault = once(response("slow down", status=429, Retry_After=header))
     assert account.load(*PERIOD).exit_code == 0
     if expected is None:
-        assert 1 <= pauses[0] <= 2
+        assert 2 <= pauses[0] <= 4
     else:
         assert pauses == [expected]
 
@@ -241,13 +245,80 @@ def test_one_refused_field_is_found_by_halving(account: Setting) -> None:
     assert len(account.api.requests) <= 2 + 2 * 6 + 1
 
 
-def test_the_next_run_asks_for_all_fields_anew(account: Setting) -> None:
-    account.project.refused_fields = frozenset({"employee_fio"})
-    account.load(*PERIOD)
-    account.project.refused_fields = frozenset()
+def with_names(account: Setting) -> None:
     account.project.calls = [row | {"employee_fio": "A"} for row in account.project.calls]
+
+
+def test_the_next_run_does_not_ask_for_refused_fields(account: Setting) -> None:
+    account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
+    account.load(*PERIOD)
+    del account.api.requests[:]
+    result = account.load(*PERIOD)
+    (request,) = account.api.requests
+    assert {"employee_fio", "n_alias"}.isdisjoint(request["fields"].split(","))
+    assert "WARNING" not in result.stderr
+
+
+def test_refused_fields_are_asked_for_again_after_a_week(account: Setting) -> None:
+    account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
+    account.load(*PERIOD)
+    account.project.refused_fields = frozenset({"n_alias"})
+    with_names(account)
+    week_ago = "update ringostat_raw.known_fields set checked_at = now() - interval '8 days'"
+    account.conn.execute(week_ago)
     account.load(*PERIOD)
     assert_landed(account)
+    del account.api.requests[:]
+    account.load(*PERIOD)
+    assert len(account.api.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_field_that_was_accepted_must_not_be_lost(account: Setting, status: int) -> None:
+    with_names(account)
+    account.load(*PERIOD)
+    account.sandbox.refusal_status = status
+    account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
+    result = account.load(*PERIOD)
+    assert result.exit_code == 1
+    assert "answered before: n_alias, employee_fio." in result.stderr
+    assert "--accept-lost-fields" in result.stderr
+    assert_landed(account)
+    assert account.loads("status") == [("loaded",), ("failed",)]
+    account.project.refused_fields = frozenset()
+    assert account.load(*PERIOD).stdout.endswith("0 new, 0 changed, 0 removed\n")
+
+
+def test_a_field_is_not_lost_in_the_middle_of_a_run_either(account: Setting) -> None:
+    with_names(account)
+
+    def refuse_later(number: int, parameters: dict[str, str]) -> bytes | None:
+        account.project.refused_fields = frozenset({"employee_fio"} if number else ())
+        return None
+
+    account.api.fault = refuse_later
+    result = account.load("--since", "2024-04-01", "--until", "2024-06-01")
+    assert result.exit_code == 1
+    assert "answered before: employee_fio." in result.stderr
+
+
+def test_a_loss_is_accepted_on_request(account: Setting) -> None:
+    with_names(account)
+    account.load(*PERIOD)
+    account.project.refused_fields = frozenset({"employee_fio"})
+    assert account.load(*PERIOD, "--accept-lost-fields").exit_code == 0
+    assert not any("employee_fio" in payload for _, payload in account.raw())
+    assert account.load(*PERIOD).exit_code == 0  # from now on without
+
+
+def test_recordings_come_and_go_and_nothing_is_lost(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.project.refused_fields = frozenset({"recording_wav"})
+    for wish in ("1", "0", "1"):
+        monkeypatch.setenv("RINGOSTAT_RECORDINGS", wish)
+        result = account.load(*PERIOD)
+        assert result.exit_code == 0, result.stderr
 
 
 @pytest.mark.parametrize("status", [200, 400])
@@ -269,14 +340,37 @@ def test_a_text_in_a_call_is_no_refusal(account: Setting) -> None:
 # --- the address -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["http://api.ringostat.net", "ftp://localhost", "localhost:80", ""])
-def test_the_key_travels_over_tls_only(
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.ringostat.net",
+        "ftp://localhost",
+        "localhost:80",
+        "",
+        "https://[bad",
+        "https://host:70000",
+        "https://host:0",
+        "https://host:port",
+        "https://",
+        "https://user:s3cret@host",
+        "https://s3cret@[bad",
+        "https://host?token=s3cret",
+    ],
+)
+def test_an_address_that_cannot_work(
     account: Setting, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_API_URL", url)
-    result = account.load(*PERIOD)
-    assert result.exit_code == 2
-    assert "RINGOSTAT_API_URL" in result.stderr
+    for result in (
+        account.load(*PERIOD),
+        ringostat("connect", "--name", "x", "--time-zone", "Europe/Kyiv"),
+    ):
+        assert result.exit_code == 2
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("Error: RINGOSTAT_API_URL must be an ")
+        assert "s3cret" not in line
+    nothing = "select to_regnamespace('ringostat_raw') is null"
+    assert account.conn.execute(nothing).fetchone() == (True,)
 
 
 def test_an_untrusted_certificate_is_refused(
@@ -315,3 +409,67 @@ def test_the_load_log_holds_the_error(account: Setting) -> None:
     assert (status, fetched) == ("failed", 0)
     assert "asleep" in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read(
+    account: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, content: str
+) -> None:
+    file = tmp_path / "bundle.pem"
+    if content:
+        file.write_text(content)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(file))
+    monkeypatch.setenv("RINGOSTAT_API_URL", "https://127.0.0.1:1")
+    for result in (
+        account.load(*PERIOD),
+        ringostat("connect", "--name", "x", "--time-zone", "Europe/Kyiv"),
+    ):
+        assert result.exit_code == 2
+        assert f"{variable} must be a readable file of certificates" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_proxy_that_is_no_address_is_not_asked_five_times(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_API_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "http://")
+    monkeypatch.delenv("no_proxy", raising=False)
+    result = account.load(*PERIOD)
+    assert result.exit_code == 1
+    assert "proxy" in result.stderr
+    assert "attempts" not in result.stderr
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy", "HTTP_PROXY"])
+def test_no_proxy_stands_between_the_loader_and_this_machine(
+    account: Setting, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    assert account.load(*PERIOD).exit_code == 0
+    assert_landed(account)
+
+
+def test_a_pause_ends_when_the_load_is_stopped(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the pauses are real
+    monkeypatch.setenv("RINGOSTAT_API_URL", account.api.url)
+    stop = threading.Event()
+
+    def fault(number: int, parameters: dict[str, str]) -> bytes:
+        threading.Timer(0.1, stop.set).start()
+        return response("busy", status=503, Retry_After="100")
+
+    account.api.fault = fault
+    day = datetime(2024, 5, 1)
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        Api(KEY, "RINGOSTAT_AUTH_KEY", stop).calls(Window(day, day + timedelta(days=1), KYIV))
+    assert time.monotonic() - began < 30
+    assert len(account.api.requests) == 1

@@ -182,7 +182,9 @@ def test_loaded_at_grows_with_every_window(
     setting.project.calls = calls_every(timedelta(hours=1), SINCE, UNTIL)
     setting.load()
     # As if the machine's clock had been set back since.
-    setting.conn.execute("update ringostat_raw.loads set finished_at = finished_at + '1 day'")
+    setting.conn.execute(
+        "update ringostat_raw.load_state set last_loaded_at = last_loaded_at + '1 day'"
+    )
     setting.project.calls[5]["billsec"] = 1
     setting.project.calls[-1]["billsec"] = 1
     setting.load()

@@ -52,7 +52,7 @@ def test_a_failing_verbose_run_tells_no_secret(setting: Setting, fault: Fault) -
     # so one attempt must do.
     code = (
         "import loader.api, loader.commands.cli, sys;"
-        "loader.api._RETRY = loader.api._RETRY.new(total=0);"
+        "loader.api._ATTEMPTS = 1;"
         "loader.commands.cli.main(sys.argv[1:])"
     )
     child = subprocess.Popen(
