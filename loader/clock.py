@@ -30,6 +30,19 @@ def read_moment(text: str, zone: ZoneInfo) -> datetime | None:
         return None
 
 
+def agrees_with_zone(text: str, zone: ZoneInfo) -> bool:
+    """Whether the offset of a moment's `text` is the zone's, or UTC's, in which an API may answer.
+
+    True where there is no offset to compare.
+    """
+    moment = read_moment(text, zone)
+    found = _ISO.fullmatch(text)
+    if moment is None or found is None or found[5] is None:
+        return True
+    offset = f"{found[5]}{found[6] or '00'}"
+    return offset in ("+0000", "-0000", f"{moment.astimezone(zone):%z}")
+
+
 def instant(wall: datetime, zone: ZoneInfo, fold: int = 0) -> datetime:
     """The UTC moment at which the zone's clock shows `wall` (naive), for the `fold`-th time.
 

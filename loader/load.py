@@ -14,13 +14,13 @@ from datetime import datetime, time, timedelta, timezone
 import psycopg
 
 from loader import database, landing, raw, settings
-from loader.api import Api, WindowTooLong
-from loader.clock import instant, shown_once, wall_clock
+from loader.api import Api, Stopped, WindowTooLong
+from loader.clock import agrees_with_zone, instant, shown_once, wall_clock
 from loader.errors import ConfigurationError, Failure, LoadError
 from loader.landing import Answer, Landed, Run
 from loader.masking import mask
 from loader.projects import Project, read_projects
-from loader.rows import Row
+from loader.rows import Row, calldates
 from loader.windows import OUTER, SECOND, Cursor, Window
 
 log = logging.getLogger(__name__)
@@ -224,6 +224,7 @@ def _land_windows(
     Of a failure, the load log gets a row: nothing of its window is landed.
     """
     window, asked_at = run.period, _now()
+    is_compared = False
     try:
         api = Api(
             settings.auth_key(run.project.key_variable),
@@ -245,6 +246,9 @@ def _land_windows(
                     raise LoadError(f"{refusal}, for no more than {window}") from None
                 request = source.ask(cursor.window)
                 continue
+            if rows and not is_compared:
+                _compare_offsets(run.project, rows)
+                is_compared = True
             cursor.read(len(rows))
             request = source.ask(cursor.window)
             with conn.transaction():
@@ -261,6 +265,18 @@ def _land_windows(
         with suppress(psycopg.Error, ConfigurationError), database.connect(warehouse) as fresh:
             raw.record_failure(fresh, run.project, window, asked_at, describe(error))
         raise
+
+
+def _compare_offsets(project: Project, rows: Sequence[Row]) -> None:
+    """Warns if all calls carry another time offset than that of the project's zone."""
+    moments = list(calldates(rows))
+    if moments and not any(agrees_with_zone(text, project.time_zone) for text in moments):
+        log.warning(
+            "%s: no call carries the time offset of %s: is time_zone in projects.csv the zone that "
+            "the project has in Ringostat? Reports count calls by its days",
+            project,
+            project.time_zone,
+        )
 
 
 class _Source:

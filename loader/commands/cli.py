@@ -45,7 +45,20 @@ from loader.projects import (
 )
 from loader.sandbox import demo_account, serve
 
-_DAY_OR_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"])
+
+class _Day(click.DateTime):
+    """A date or time of a year that can be meant."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        moment: datetime = super().convert(value, param, ctx)
+        if not 2000 <= moment.year <= 2100:
+            self.fail(f"{value!r} must be in the years 2000 to 2100", param, ctx)
+        return moment
+
+
+_DAY_OR_TIME = _Day(["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"])
 
 
 class _ToStderr(logging.Handler):
@@ -242,13 +255,19 @@ def sandbox(port: int) -> None:
     type=click.IntRange(1),
     help="For an account whose calls do not tell its number.",
 )
-@click.option("--load-from", type=click.DateTime(["%Y-%m-%d"]), help="Default: a year ago.")
+@click.option("--load-from", type=_Day(["%Y-%m-%d"]), help="Default: a year ago.")
+@click.option(
+    "--trust-time-zone",
+    is_flag=True,
+    help="Add the project although its calls carry the time offset of another zone.",
+)
 def connect(
     name: str,
     time_zone: str,
     auth_key_env: str,
     project_id: int | None,
     load_from: datetime | None,
+    trust_time_zone: bool,
 ) -> None:
     """Try a key, show what it opens, and add the project to projects.csv.
 
@@ -273,9 +292,12 @@ def connect(
         click.echo(line)
     if seen.calls:
         screen.console().print(seen.pools())
+    if not trust_time_zone:
+        connecting.check_zone(seen)
     click.echo(connecting.NOTICE)
     line = connecting.add(project)
     click.echo(f"added to {settings.seeds_folder() / 'projects.csv'}: {line.strip()}")
+    click.echo("next: ringostat run")
 
 
 @main.group("project")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from rich.table import Table
 
 from loader import projects, settings
 from loader.api import Api, WindowTooLong
-from loader.clock import read_moment, wall_clock
+from loader.call_card import project_number
+from loader.clock import agrees_with_zone, read_moment, wall_clock
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import DEFAULT_KEY_VARIABLE, Project
 from loader.rows import storable
@@ -56,11 +56,11 @@ class Seen:
         )
         types = Counter(str(call.get("call_type") or "(none)") for call in self.calls)
         yield "call types       " + ", ".join(f"{kind} {n:,}" for kind, n in types.most_common())
-        if moments and not any(self._agrees_with_zone(call) for call in self.calls):
-            yield (
-                f"WARNING: calls carry another time offset than {self.zone}: is it the zone that "
-                "the project has in Ringostat?"
-            )
+
+    def agrees_with_zone(self) -> bool:
+        """Whether a call has the zone's offset, or none that could differ."""
+        calldates = [str(call.get("calldate")) for call in self.calls]
+        return not calldates or any(agrees_with_zone(text, self.zone) for text in calldates)
 
     def pools(self) -> Table:
         """Calls by pool. One whose calls have no visit is shown to everybody: a static one."""
@@ -76,16 +76,8 @@ class Seen:
         table.add_column("calls", justify="right")
         for pool, count in calls.most_common():
             kind = "static: map it in static_channels.csv" if not visits[pool] else "dynamic"
-            table.add_row(pool or "(no pool)", kind if pool else "", f"{count:,}")
+            table.add_row(f"«{pool}»" if pool else "(no pool)", kind if pool else "", f"{count:,}")
         return table
-
-    def _agrees_with_zone(self, call: dict) -> bool:
-        """Whether the call's offset is the zone's, or UTC's, in which the API may answer too."""
-        offset = re.search(r"[+-]\d\d:?\d\d$", str(call.get("calldate")).strip())
-        moment = _moment(call, self.zone)
-        if offset is None or moment is None:
-            return True
-        return offset[0].replace(":", "") in ("+0000", f"{moment.astimezone(self.zone):%z}")
 
 
 def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
@@ -99,8 +91,7 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
         calls, days = _latest_calls(api, zone)
     except LoadError as error:
         raise ConfigurationError(str(error)) from None
-    cards = " ".join(str(call.get("call_card")) for call in calls)
-    found = {int(number) for number in re.findall(r"[?&]project_id=([1-9]\d{0,17})\b", cards)}
+    found = {project_number(str(call.get("call_card"))) for call in calls} - {None}
     numbers = found or ({project_id} - {None})
     if not numbers:
         raise ConfigurationError(
@@ -111,6 +102,15 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
         opened = ", ".join(map(str, sorted(found)))
         raise ConfigurationError(f"the key in {key_variable} opens project {opened}: nothing added")
     return Seen(min(numbers), zone, days, calls)
+
+
+def check_zone(seen: Seen) -> None:
+    """Raises ConfigurationError if all calls carry another time offset than the zone's."""
+    if not seen.agrees_with_zone():
+        raise ConfigurationError(
+            f"no call seen carries the time offset of {seen.zone}: nothing added. Give the zone "
+            "that the project has in Ringostat; if it is this one, add --trust-time-zone"
+        )
 
 
 def check_is_new(new: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -73,11 +73,11 @@ def test_it_says_what_it_saw_and_adds_a_line(account: Callable[..., Sandbox], fi
     assert f"last {ago(hours=2):%Y-%m-%d %H:%M}" in said
     assert "4 in 365 days" in said
     assert "in 3, callback 1" in said
-    assert re.search(r"Site +│ dynamic +│ +2 │", said)
-    assert re.search(r"Billboard +│ static: map it in static_channels.csv +│ +1 │", said)
+    assert re.search(r"«Site» +│ dynamic +│ +2 │", said)
+    assert re.search(r"«Billboard» +│ static: map it in static_channels.csv +│ +1 │", said)
     assert re.search(r"\(no pool\) +│ +│ +1 │", said)
     assert "doubled KPIs" in said
-    assert "WARNING" not in said
+    assert said.endswith("next: ringostat run\n")
     assert file.read_text() == f"{HEADER}{LISTED}\n{line()}"
     assert KEY not in result.output + file.read_text()
 
@@ -132,9 +132,27 @@ def test_an_old_account_is_found_within_a_year(account: Callable[..., Sandbox]) 
     assert len(sandbox.requests) < 8
 
 
-def test_a_zone_that_is_not_the_accounts_is_noticed(account: Callable[..., Sandbox]) -> None:
+def test_a_zone_that_is_not_the_accounts_is_trusted_on_request(
+    account: Callable[..., Sandbox], file: Path
+) -> None:
     account([call(ago(days=1))])
-    assert "another time offset than Asia/Tokyo" in connect(zone="Asia/Tokyo").stdout
+    assert connect("--trust-time-zone", zone="Asia/Tokyo").exit_code == 0
+    assert file.read_text().endswith("Asia/Tokyo,," + line().split(",,")[-1])
+
+
+@pytest.mark.parametrize(
+    "calldate",
+    [
+        f"{ago(days=1).astimezone(timezone.utc):%Y-%m-%dT%H:%M:%S+0000}",
+        f"{ago(days=1).astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+        f"{ago(days=1):%Y-%m-%d %H:%M:%S}",
+    ],
+)
+def test_times_in_utc_and_times_without_an_offset_agree_with_every_zone(
+    account: Callable[..., Sandbox], calldate: str
+) -> None:
+    account([call(calldate)])
+    assert connect(zone="Asia/Almaty").exit_code == 0
 
 
 def test_an_account_without_calls(account: Callable[..., Sandbox], file: Path) -> None:
@@ -214,6 +232,36 @@ def test_a_key_that_is_not_set(refused: Refused, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("zone", ["Kyiv", "Europe", "", "../etc/passwd"])
 def test_a_zone_that_does_not_exist(refused: Refused, zone: str) -> None:
     assert "--time-zone" in refused(connect(zone=zone))
+
+
+def test_a_zone_that_is_not_the_accounts(account: Callable[..., Sandbox], refused: Refused) -> None:
+    account([call(ago(days=1))])
+    result = connect(zone="Asia/Tokyo")
+    said = refused(result)
+    assert "no call seen carries the time offset of Asia/Tokyo: nothing added" in said
+    assert "--trust-time-zone" in said
+    assert "Ringostat project 11111" in result.stdout
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01"])
+def test_a_first_day_that_cannot_be_meant(refused: Refused, day: str) -> None:
+    assert "2000 to 2100" in refused(connect("--load-from", day))
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "?project_id=11111#tab",
+        "?project_id=11111;x",
+        "?old_project_id=5&project_id=11111",
+        "?id=5&project_id=11111&x",
+    ],
+)
+def test_the_number_is_read_from_cards_of_all_kinds(
+    account: Callable[..., Sandbox], card: str
+) -> None:
+    account([call(ago(days=1), call_card=f"https://app.example/card/1/{card}")])
+    assert "Ringostat project 11111\n" in connect().stdout
 
 
 def test_a_key_in_place_of_its_variable(refused: Refused) -> None:

@@ -330,13 +330,13 @@ def test_an_earlier_load_from_is_loaded(setting: Setting, seeds: Callable[..., P
 
 
 def test_the_future_is_not_claimed(setting: Setting) -> None:
-    result = setting.load("--since", "2024-01-01", "--until", "2999-01-01")
+    result = setting.load("--since", "2024-01-01", "--until", "2099-01-01")
     assert result.exit_code == 0
     (latest,) = setting.conn.execute(
         "select max(window_to) <= now() from ringostat_raw.loads"
     ).fetchone()
     assert latest
-    result = setting.load("--since", "2998-01-01", "--until", "2999-01-01")
+    result = setting.load("--since", "2998-01-01", "--until", "2099-01-01")
     assert result.exit_code == 0
     assert "nothing to load" in result.stderr
 
@@ -561,3 +561,24 @@ def test_a_fault_between_good_answers_is_not_seen(setting: Setting) -> None:
     setting.api.fault = once(response("bad gateway", status=502))
     assert setting.load().exit_code == 0
     assert_equals_the_source(setting)
+
+
+# --- the zone ----------------------------------------------------------------------------------
+
+
+def test_a_zone_that_no_call_is_in_is_told(setting: Setting, seeds: Callable[..., Path]) -> None:
+    setting.project.calls = calls_every(HOUR, datetime(2024, 5, 1), datetime(2024, 5, 2))
+    assert "WARNING" not in setting.load().stderr
+    seeds("11111,Clinic,,Europe/Warsaw,,2024-01-01,true")
+    result = setting.load("--since", "2024-04-30", "--until", "2024-05-03")
+    (warning,) = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert "no call carries the time offset of Europe/Warsaw" in warning
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+@pytest.mark.parametrize("year", ["0001", "1999", "9999"])
+def test_a_year_that_cannot_be_meant(setting: Setting, option: str, year: str) -> None:
+    result = setting.load(option, f"{year}-06-01")
+    assert result.exit_code == 2
+    assert option in result.stderr
+    assert "2000 to 2100" in result.stderr
