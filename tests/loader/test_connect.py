@@ -147,6 +147,7 @@ def test_a_zone_that_is_not_the_accounts_is_trusted_on_request(
         f"{ago(days=1).astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
         f"{ago(days=1):%Y-%m-%d %H:%M:%S}",
     ],
+    ids=["+0000", "Z", "no offset"],
 )
 def test_times_in_utc_and_times_without_an_offset_agree_with_every_zone(
     account: Callable[..., Sandbox], calldate: str
