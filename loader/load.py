@@ -226,13 +226,9 @@ def _land_windows(
     window, asked_at = run.period, _now()
     is_compared = False
     try:
-        api = Api(
-            settings.auth_key(run.project.key_variable),
-            run.project.key_variable,
-            stop,
-            raw.known_fields(conn, run.project),
-            asked.may_lose_fields,
-        )
+        fields = raw.known_fields(conn, run.project)
+        key = settings.auth_key(run.project.key_variable)
+        api = Api(key, run.project.key_variable, stop, fields, asked.may_lose_fields)
         cursor = Cursor(run.period, api.row_cap)
         source = _Source(api)
         request = source.ask(cursor.window)
@@ -254,7 +250,9 @@ def _land_windows(
             with conn.transaction():
                 staged = landing.stage(conn, run, Answer(window, rows, asked_at))
                 landed = landing.merge(conn, run, staged)
-                raw.keep_fields(conn, run.project, api.fields)
+            if api.fields != fields:
+                fields = api.fields
+                raw.keep_fields(conn, run.project, fields)
             log.debug("%s: %s: %s", run.project, window, landed)
             yield window, landed
     except (_Stopped, Stopped):

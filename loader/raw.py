@@ -132,7 +132,7 @@ def _missing(conn: psycopg.Connection) -> list[str]:
 
 def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
     """What to grant `conn`'s role so that it can make what is `missing`."""
-    role, database = conn.execute("select current_user, current_database()").fetchone()
+    ((role, database),) = conn.execute("select current_user, current_database()").fetchall()
     if "ringostat_raw" in missing:
         return (
             f"The role {role} needs a schema of its own, create schema ringostat_raw authorization "
@@ -217,7 +217,7 @@ def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime
     The time is later than that of all calls landed before, even if the machine's clock was set
     back: dbt reads on from the latest `loaded_at` that it has seen.
     """
-    return conn.execute(
+    ((load_id, now),) = conn.execute(
         """
         select
             nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
@@ -231,7 +231,8 @@ def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime
             )
         """,
         [project.project_id],
-    ).fetchone()
+    ).fetchall()
+    return load_id, now
 
 
 def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now: datetime) -> None:
@@ -356,21 +357,16 @@ def keep_fields(conn: psycopg.Connection, project: Project, fields: Fields) -> N
     """Remembers what this run found of the project's fields."""
     conn.execute(
         """
-        insert into ringostat_raw.known_fields as known (project_id, accepted, refused, checked_at)
+        insert into ringostat_raw.known_fields (project_id, accepted, refused, checked_at)
         values (%(project_id)s, %(accepted)s, %(refused)s, now())
         on conflict (project_id) do update set
             accepted = excluded.accepted,
             refused = excluded.refused,
             checked_at = excluded.checked_at
-        where
-            known.accepted <> excluded.accepted
-            or known.refused <> excluded.refused
-            or known.checked_at <= now() - make_interval(days => %(days)s)
         """,
         {
             "project_id": project.project_id,
             "accepted": list(fields.accepted),
             "refused": list(fields.refused),
-            "days": _REFUSED_DAYS,
         },
     )
