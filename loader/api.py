@@ -199,8 +199,12 @@ class Api:
         except FieldRefused:
             self._asked = self._accepted_fields(window)
             rows = self._ask(window, self._asked)
-        refused = tuple(field for field in self._wanted if field not in self._asked)
-        self.fields = Fields(self._asked, refused)
+        # An answer without calls shows no field: that its fields are accepted is not certain.
+        accepted = self._asked if rows else self.fields.accepted
+        self.fields = Fields(
+            accepted=tuple(field for field in accepted if field in self._asked),
+            refused=tuple(field for field in self._wanted if field not in self._asked),
+        )
         return rows
 
     def _accepted_fields(self, window: Window) -> tuple[str, ...]:
@@ -230,14 +234,17 @@ class Api:
         lost = [field for field in known if field not in base]
         if lost and not self._may_lose_fields:
             raise FieldsLost(
-                f"Ringostat refuses fields that it answered before: {', '.join(lost)}. Nothing is "
-                "loaded, since stored calls would lose these values. If the fields are gone for "
+                f"Ringostat refuses fields that it answered before: {', '.join(lost)}. The load "
+                "stops, since stored calls would lose these values. If the fields are gone for "
                 "good, load once with --accept-lost-fields"
             )
         rest = tuple(field for field in self._asked if field not in (known or CORE_FIELDS))
         fields = base + accepted(base, rest)
         refused = ", ".join(field for field in self._asked if field not in fields)
-        log.warning("%s: refused fields, the load goes on without: %s", self._key_variable, refused)
+        if refused:
+            log.warning(
+                "%s: refused fields, the load goes on without: %s", self._key_variable, refused
+            )
         return tuple(field for field in self._asked if field in fields)
 
     def _ask(self, window: Window, fields: Sequence[str]) -> list[Row]:

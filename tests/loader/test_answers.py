@@ -297,9 +297,28 @@ def test_a_field_is_not_lost_in_the_middle_of_a_run_either(account: Setting) -> 
         return None
 
     account.api.fault = refuse_later
-    result = account.load("--since", "2024-04-01", "--until", "2024-06-01")
+    result = account.load("--since", "2024-05-01", "--until", "2024-06-01")
     assert result.exit_code == 1
     assert "answered before: employee_fio." in result.stderr
+
+
+def test_a_refusal_that_passes_is_no_loss(account: Setting) -> None:
+    with_names(account)
+    account.load(*PERIOD)
+    account.api.fault = once(*[None] * len(account.api.requests), response("incorrect field name"))
+    result = account.load(*PERIOD)
+    assert result.exit_code == 0
+    assert "WARNING" not in result.stderr
+    assert_landed(account)
+
+
+def test_an_answer_without_calls_does_not_tell_what_is_accepted(account: Setting) -> None:
+    calls, account.project.calls = account.project.calls, []
+    account.load(*PERIOD)
+    account.project.calls = calls
+    account.project.refused_fields = frozenset({"employee_fio"})
+    assert account.load(*PERIOD).exit_code == 0
+    assert_landed(account)
 
 
 def test_a_loss_is_accepted_on_request(account: Setting) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from loader import raw
+from loader import database, raw
 from loader.errors import ConfigurationError
 
 from .calls import calls_every
@@ -214,6 +215,15 @@ def test_what_is_missing_is_made_again(account: Setting, damage: str) -> None:
     assert raw._missing(account.conn) == []
     assert [look(account.conn, view) for view in VIEWS] == before
     assert account.load().exit_code == 0
+
+
+def test_many_first_loads_at_once(warehouse: dict[str, str]) -> None:
+    def create(_: int) -> None:
+        with database.connect(warehouse) as conn:
+            raw.create_tables(conn)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(create, range(6)))
 
 
 def test_nothing_is_touched_where_nothing_is_missing(conn: psycopg.Connection) -> None:
