@@ -91,8 +91,9 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
         calls, days = _latest_calls(api, zone)
     except LoadError as error:
         raise ConfigurationError(str(error)) from None
-    found = {project_number(str(call.get("call_card"))) for call in calls} - {None}
-    numbers = found or ({project_id} - {None})
+    cards = [str(call.get("call_card")) for call in calls]
+    found = {number for card in cards if (number := project_number(card)) is not None}
+    numbers = found or ({project_id} if project_id else set())
     if not numbers:
         raise ConfigurationError(
             f"no call of the last {days:g} days tells the project's number: give it, as Ringostat "
