@@ -123,7 +123,7 @@ def test_a_deleted_project_leaves_no_trace(
     ).fetchall()
     assert len(tables) > 15
     for name in tables:
-        query = sql.SQL("select count(*) from {} where project_id = 2")
+        query = sql.SQL("select count(*) from {} where project_id::text = '2'")
         assert _one(raw, query.format(sql.Identifier(*name))) == 0, name
 
 
