@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from loader import raw
 from loader.load import Asked, load_projects
-from loader.projects import choose, read_projects
+from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
 
 from . import accounts, oracle
@@ -60,12 +60,16 @@ class Source:
 
     def load(self, account: Account, conn: psycopg.Connection) -> None:
         """Calls by the API and forms by hand, all of them: what is edited may be long ago."""
-        self.configure(account)
+        # Inactive projects were loaded before they became so.
+        self.configure(
+            replace(account, projects=[{**row, "is_active": "true"} for row in account.projects])
+        )
         for project in self.sandbox.projects.values():
             project.calls = account.calls.get(project.project_id, [])
         everything = Asked(since=FIRST_DAY, until=END)
-        for loaded in load_projects(choose(_with_all_active(read_projects()), ()), everything):
+        for loaded in load_projects(read_projects(), everything):
             assert loaded.error is None
+        self.configure(account)
         _land_forms(conn, account)
 
 
@@ -257,11 +261,6 @@ def _vars(settings: Settings) -> dict[str, object]:
         "ringostat_unknown_source": settings.unknown_source,
         "ringostat_unknown_type": settings.unknown_type,
     }
-
-
-def _with_all_active(projects: list) -> list:
-    """Inactive projects were loaded before they became so."""
-    return [replace(project, is_active=True) for project in projects]
 
 
 def _moments(account: Account) -> dict[int, list[dict]]:
