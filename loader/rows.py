@@ -20,6 +20,8 @@ Row = bytes | msgspec.Raw
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 _CALLDATE = re.compile(rb'"calldate"\s*:\s*"([ -~]*?)"')
+# A text, or what begins and ends an object or an array.
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
 # NUL, and halves of a pair that stands for one character beyond U+FFFF.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -29,8 +31,10 @@ def split(body: bytes | bytearray) -> list[Row] | None:
     """The rows of `body`; None where it is anything but a JSON array of objects, whole."""
     try:
         rows = _ARRAY.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except msgspec.DecodeError:
         return _split_slowly(body)
+    except RecursionError:
+        return _split_by_brackets(body)
     return rows if all(memoryview(row)[0] == ord("{") for row in rows) else None
 
 
@@ -69,6 +73,27 @@ def _split_slowly(body: bytes | bytearray) -> list[Row] | None:
     except (ValueError, RecursionError):
         pass
     return None
+
+
+def _split_by_brackets(body: bytes | bytearray) -> list[Row] | None:
+    """Splits what is nested too deeply for a parser: one such row must not hide the others."""
+    rows: list[Row] = []
+    depth = start = end = 0
+    for found in _BRACKET.finditer(body):
+        opens = found[0] in (b"[", b"{")
+        if found[0][:1] == b'"' and depth > 1:
+            continue
+        if depth == 0 and (end or found[0] != b"["):
+            return None
+        if depth == 1 and found[0] not in (b"{", b"]"):
+            return None
+        if depth == 1 and opens:
+            start = found.start()
+        depth += 1 if opens else -1
+        if depth == 1 and not opens:
+            rows.append(bytes(body[start : found.end()]))
+        end = found.end()
+    return rows if end and depth == 0 else None
 
 
 def _parse(body: bytes | bytearray) -> object:

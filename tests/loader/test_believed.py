@@ -214,8 +214,9 @@ def test_a_row_that_cannot_be_placed_is_set_aside(
     assert rejected(setting, "*") == before
 
 
-def test_a_row_nested_too_deeply_is_set_aside(setting: Setting) -> None:
-    deep = ("[" * 700) + '"\\u0000"' + ("]" * 700)
+@pytest.mark.parametrize("depth", [700, 100_000])
+def test_a_row_nested_too_deeply_is_set_aside(setting: Setting, depth: int) -> None:
+    deep = ("[" * depth) + '"\\u0000 }]"' + ("]" * depth)
     good = '{"calldate": "2024-05-01T12:00:00+0300", "uniqueid": "good"}'
     poison = f'{{"calldate": "2024-05-01T13:00:00+0300", "uniqueid": "deep", "x": {deep}}}'
     setting.api.fault = always(response(f"[{poison}, {good}]"))

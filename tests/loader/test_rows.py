@@ -230,6 +230,17 @@ def test_what_is_cut_or_garbled_is_no_list_unless_it_is_json(
 
 
 @given(json_values(plain))
+def test_a_row_too_deep_for_a_parser_does_not_hide_the_others(rows: list[dict]) -> None:
+    deep = b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    body = json.dumps([*rows, "?", *rows]).encode().replace(b'"?"', deep, 1)
+    if body.count(deep) == 1 and b'"?"' not in json.dumps(rows).encode():
+        found = split(body)
+        assert found.pop(len(rows)) == deep
+        assert [json.loads(bytes(row)) for row in found] == rows * 2
+        assert split(body[:-1]) is None
+
+
+@given(json_values(plain))
 def test_what_can_be_stored_stays_as_it_is(rows: list[dict]) -> None:
     assert [json.loads(storable(json.dumps(row).encode())) for row in rows] == rows
 
