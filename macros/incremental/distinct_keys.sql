@@ -6,19 +6,7 @@
 {% macro distinct_keys(key, columns) %}
     with
 
-    {% if is_incremental() %}
-    watermarks as (
-        {{ watermarks(ref('stg_config__projects')) }}
-    ),
-
-    contacts as (
-        {{ arrived_after_watermark(ref('int_contacts')) }}
-    ),
-    {% else %}
-    contacts as (
-        select * from {{ ref('int_contacts') }}
-    ),
-    {% endif %}
+    {{ new_rows('contacts', ref('int_contacts'), ref('stg_config__projects'), made_with=none) }},
 
     keys as (
         select

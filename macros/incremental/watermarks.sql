@@ -8,17 +8,20 @@
     projects   a relation with a row a project
     made_with  a column of it: where the model's newest row was made with something else, nothing of
                the project counts as taken. So each run has to write the newest rows of a project.
+    newest     a column that tells the one newest of the rows of one moment: with it, that row alone
+               has to be written. An output column too.
 #}
-{% macro watermarks(projects, made_with=none) %}
+{% macro watermarks(projects, made_with=none, newest=none) %}
     select
         projects.project_id,
+        {{ 'newest.' ~ newest ~ ',' if newest }}
         coalesce(newest.staged_at, '-infinity') as staged_at
     from {{ projects }} as projects
     left join lateral (
         select *
         from {{ this }} as taken
         where taken.project_id = projects.project_id
-        order by taken.staged_at desc
+        order by taken.staged_at desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
         limit 1
     ) as newest
         on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}

@@ -1,11 +1,10 @@
--- Where each distinct case came from, by the channels of today: one row a key and a stretch of days
+-- Where each distinct case came from, by the channels of today: one row per key and stretch of days
 -- on which the same static channel applies. Source, type and campaign are null where nothing tells:
--- what stands there instead is a var, and fct_conversions says it.
+-- what stands there instead is a var, and fct_conversions fills it in.
 --
 -- Only new keys are worked out, and all keys of a project whose channels were edited. Of those only
 -- the ones that the edit moves are written, since writing is what costs: an edit in all projects at
--- 490,000 keys took 9 s when all of them were and takes 2 s now. What a project was `made_with` is
--- read from its newest keys, so these are always written.
+-- 490,000 keys took 9 s when all of them were and takes 2 s now.
 --
 -- The indexes, by what they save at 1,000,000 calls: the key 0.1 of 0.15 s for a week of all
 -- projects in fct_conversions (and a stretch that is written twice is an error), staged_at 0.5 s of
@@ -18,7 +17,7 @@
         on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'attribution_key', 'starts_on'], 'unique': true},
-            {'columns': ['project_id', 'staged_at']},
+            {'columns': ['project_id', 'staged_at', 'attribution_key']},
         ],
         post_hook=[
             "{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
@@ -30,37 +29,21 @@
 with
 
 channels as (
-    select
-        *,
-        coalesce(valid_from, '-infinity') as starts_on,
-        coalesce(valid_to + 1, 'infinity') as ends_before
-    from {{ ref('stg_config__static_channels') }}
+    select * from {{ ref('stg_config__static_channels') }}
 ),
 
 projects as (
     select
         projects.project_id,
         {{ surrogate_key([
-            "string_agg(to_jsonb(channels)::text, ' ' order by channels.channel_id)"
+            "string_agg(to_jsonb(channels)::text, ' ' order by to_jsonb(channels)::text)"
         ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
     left join channels on projects.project_id = channels.project_id
     group by projects.project_id
 ),
 
-{% if is_incremental() %}
-watermarks as (
-    {{ watermarks('projects', made_with='made_with') }}
-),
-
-keys as (
-    {{ arrived_after_watermark(ref('int_attribution_keys')) }}
-),
-{% else %}
-keys as (
-    select * from {{ ref('int_attribution_keys') }}
-),
-{% endif %}
+{{ new_rows('keys', ref('int_attribution_keys'), 'projects', newest='attribution_key') }},
 
 -- A channel matches a key where one parameter of the key equals its value exactly. A join for each
 -- parameter: those that no channel names cost nothing, and at 500,000 keys this takes 0.2 s where
@@ -72,8 +55,13 @@ matches as (
         keys.attribution_key,
         {{ loop.index }} as precedence,
         channels.channel_id,
-        channels.starts_on,
-        channels.ends_before
+        channels.traffic_source,
+        channels.traffic_type,
+        channels.campaign,
+        case
+            when channels.valid_from > channels.valid_to then 'empty'
+            else daterange(channels.valid_from, channels.valid_to, '[]')
+        end as valid_days
     from keys
     inner join channels
         on
@@ -84,198 +72,136 @@ matches as (
     {% endfor %}
 ),
 
--- The days of a key that channels match fall into stretches: a new one begins where one of them
--- begins or ends.
-first_days as (
+-- Of two channels that match on one day the one whose parameter comes first wins: each channel has
+-- its own days without those of the channels before it.
+won as (
     select
         project_id,
         attribution_key,
-        '-infinity'::date as starts_on
+        channel_id,
+        traffic_source,
+        traffic_type,
+        campaign,
+        datemultirange(valid_days) - coalesce(
+            range_agg(valid_days) over (
+                partition by project_id, attribution_key
+                order by precedence, channel_id, traffic_source, traffic_type, campaign
+                rows between unbounded preceding and 1 preceding
+            ),
+            '{}'
+        ) as won_days
     from matches
-    union
-    select
-        project_id,
-        attribution_key,
-        starts_on
-    from matches
-    union
-    select
-        project_id,
-        attribution_key,
-        ends_before
-    from matches
-    where ends_before < 'infinity'
-),
-
-stretches as (
-    select
-        project_id,
-        attribution_key,
-        starts_on,
-        lead(starts_on, 1, 'infinity'::date) over (
-            partition by project_id, attribution_key order by starts_on
-        ) as ends_before
-    from first_days
-),
-
--- Of the channels that apply on a stretch, the one whose parameter comes first wins.
-winners as (
-    select distinct on (stretches.project_id, stretches.attribution_key, stretches.starts_on)
-        stretches.project_id,
-        stretches.attribution_key,
-        stretches.starts_on,
-        stretches.ends_before,
-        matches.channel_id
-    from stretches
-    left join matches
-        on
-            stretches.project_id = matches.project_id
-            and stretches.attribution_key = matches.attribution_key
-            and stretches.starts_on >= matches.starts_on
-            and stretches.starts_on < matches.ends_before
-    order by
-        stretches.project_id,
-        stretches.attribution_key,
-        stretches.starts_on,
-        matches.precedence,
-        matches.channel_id
 ),
 
 channel_stretches as (
     select
-        winners.project_id,
-        winners.attribution_key,
-        winners.starts_on,
-        winners.ends_before,
-        winners.channel_id,
-        channels.traffic_source,
-        channels.traffic_type,
-        channels.campaign
-    from winners
-    left join channels
-        on
-            winners.project_id = channels.project_id
-            and winners.channel_id = channels.channel_id
-),
-
-{% if is_incremental() %}
-taken as (
-    {{ watermarks('projects') }}
-),
-
--- What was said so far of the keys that channels matched, in the projects that were edited.
-channel_stretches_before as (
-    select
-        as_it_was.project_id,
-        as_it_was.attribution_key,
-        as_it_was.starts_on,
-        as_it_was.ends_before,
-        as_it_was.channel_id,
-        as_it_was.traffic_source,
-        as_it_was.traffic_type,
-        as_it_was.campaign
-    from {{ this }} as as_it_was
-    inner join watermarks
-        on as_it_was.project_id = watermarks.project_id
-    where as_it_was.channel_id is not null and watermarks.staged_at = '-infinity'
-),
-
--- Of the keys of edited projects, those of which channels say something else now, or no longer.
-moved as (
-    (
-        select * from channel_stretches
-        where channel_id is not null
-        except
-        select * from channel_stretches_before
-    )
-    union all
-    (
-        select * from channel_stretches_before
-        except
-        select * from channel_stretches
-    )
-),
-
--- The newest of the keys that are taken are among them, for what they are made with.
-new_and_moved as (
-    select
-        keys.project_id,
-        keys.attribution_key
-    from keys
-    inner join taken
-        on
-            keys.project_id = taken.project_id
-            and keys.staged_at >= taken.staged_at
-    union
-    select
-        project_id,
-        attribution_key
-    from moved
+        won.project_id,
+        won.attribution_key,
+        coalesce(lower(unnested.stretch), '-infinity') as starts_on,
+        coalesce(upper(unnested.stretch), 'infinity') as ends_before,
+        won.channel_id,
+        won.traffic_source,
+        won.traffic_type,
+        won.campaign
+    from won
+    cross join lateral unnest(won.won_days) as unnested (stretch)
 ),
 
 to_write as (
-    select keys.*
-    from keys
-    inner join new_and_moved
-        on
-            keys.project_id = new_and_moved.project_id
-            and keys.attribution_key = new_and_moved.attribution_key
+    {{ new_and_moved('keys', 'channel_stretches', newest='attribution_key') }}
 ),
-{% else %}
-to_write as (
-    select * from keys
-),
-{% endif %}
 
--- The steps of attribution, in their order: a channel, else a visit, else nothing is known.
-final as (
+-- The days of a key that no channel has won.
+left_over as (
     select
         to_write.project_id,
         to_write.attribution_key,
-        -- A key that no channel matches has one stretch, all days.
-        coalesce(channel_stretches.starts_on, '-infinity') as starts_on,
-        coalesce(channel_stretches.ends_before, 'infinity') as ends_before,
+        '{(,)}'::datemultirange - coalesce(range_agg(matches.valid_days), '{}') as free_days
+    from to_write
+    left join matches
+        on
+            to_write.project_id = matches.project_id
+            and to_write.attribution_key = matches.attribution_key
+    group by to_write.project_id, to_write.attribution_key
+),
 
+stretches as (
+    select * from channel_stretches
+    union all
+    select
+        left_over.project_id,
+        left_over.attribution_key,
+        coalesce(lower(unnested.stretch), '-infinity') as starts_on,
+        coalesce(upper(unnested.stretch), 'infinity') as ends_before,
+        null as channel_id,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign
+    from left_over
+    cross join lateral unnest(left_over.free_days) as unnested (stretch)
+),
+
+-- The steps of attribution, in their order: a channel, else a visit, else nothing is known.
+attributed as (
+    select
+        stretches.starts_on,
+        stretches.ends_before,
+        stretches.channel_id,
+        stretches.traffic_source,
+        stretches.traffic_type,
+        stretches.campaign,
+        to_write.*,
         case
-            when channel_stretches.channel_id is not null then channel_stretches.traffic_source
-            when to_write.has_visit then {{ utm_label('to_write.utm_source') }}
-        end as traffic_source,
-        case
-            when channel_stretches.channel_id is not null then channel_stretches.traffic_type
-            when to_write.has_visit then {{ utm_label('to_write.utm_medium') }}
-        end as traffic_type,
-        case
-            when channel_stretches.channel_id is not null then channel_stretches.campaign
-            when to_write.has_visit then {{ utm_label('to_write.utm_campaign') }}
-        end as campaign,
-        case
-            when channel_stretches.channel_id is not null then 'static_channel'
+            when stretches.channel_id is not null then 'static_channel'
             when to_write.has_visit then 'utm'
             else 'unknown'
-        end as attribution_method,
+        end as attribution_method
+    from to_write
+    inner join stretches
+        on
+            to_write.project_id = stretches.project_id
+            and to_write.attribution_key = stretches.attribution_key
+),
+
+final as (
+    select
+        attributed.project_id,
+        attributed.attribution_key,
+        attributed.starts_on,
+        attributed.ends_before,
+
+        case attributed.attribution_method
+            when 'static_channel' then attributed.traffic_source
+            when 'utm' then {{ utm_label('attributed.utm_source') }}
+        end as traffic_source,
+        case attributed.attribution_method
+            when 'static_channel' then attributed.traffic_type
+            when 'utm' then {{ utm_label('attributed.utm_medium') }}
+        end as traffic_type,
+        case attributed.attribution_method
+            when 'static_channel' then attributed.campaign
+            when 'utm' then {{ utm_label('attributed.utm_campaign') }}
+        end as campaign,
+        attributed.attribution_method,
         case
-            when channel_stretches.channel_id is not null or to_write.has_visit then null
-            when {{ is_blank('to_write.pool_name') }} then 'no_pool'
+            when attributed.attribution_method <> 'unknown' then null
+            when {{ is_blank('attributed.pool_name') }} then 'no_pool'
             else 'unmapped_pool'
         end as unknown_reason,
-        channel_stretches.channel_id,
+        attributed.channel_id,
 
-        to_write.pool_name,
-        to_write.utm_source,
-        to_write.utm_medium,
-        to_write.utm_campaign,
-        to_write.utm_content,
-        to_write.utm_term,
+        attributed.pool_name,
+        attributed.utm_source,
+        attributed.utm_medium,
+        attributed.utm_campaign,
+        attributed.utm_content,
+        attributed.utm_term,
 
-        to_write.staged_at,
+        attributed.staged_at,
         projects.made_with
-    from to_write
+    from attributed
     inner join projects
-        on to_write.project_id = projects.project_id
-    left join channel_stretches
-        on
-            to_write.project_id = channel_stretches.project_id
-            and to_write.attribution_key = channel_stretches.attribution_key
+        on attributed.project_id = projects.project_id
 )
 
 select * from final

@@ -3,6 +3,7 @@ with
 
 conversions as (
     select * from {{ ref('int_conversions') }}
+    where is_conversion
 ),
 
 days as (

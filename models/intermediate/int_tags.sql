@@ -39,19 +39,7 @@ projects as (
     group by projects.project_id
 ),
 
-{% if is_incremental() %}
-watermarks as (
-    {{ watermarks('projects', made_with='made_with') }}
-),
-
-keys as (
-    {{ arrived_after_watermark(ref('int_tag_keys')) }}
-),
-{% else %}
-keys as (
-    select * from {{ ref('int_tag_keys') }}
-),
-{% endif %}
+{{ new_rows('keys', ref('int_tag_keys'), 'projects') }},
 
 matches as (
     select
