@@ -237,6 +237,28 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
 
 
+def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_belongs_to(
+    raw: psycopg.Connection,
+    warehouse: dict[str, str],
+    dbt_folder: Path,
+    build: Build,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = "hashtextextended('ringostat build ringostat', 0)"
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with database.connect(warehouse) as holder, ThreadPoolExecutor() as pool:
+        holder.execute(f"select pg_advisory_lock({key})")
+        monkeypatch.setenv("RINGOSTAT_BUILD_LOCK", "held")
+        build()
+        monkeypatch.delenv("RINGOSTAT_BUILD_LOCK")
+        building = pool.submit(_dbt, dbt_folder, "build", *MODELS_ALONE)
+        while not building.done() and not _one(raw, waiting):
+            pass
+        assert not building.done()
+        holder.execute(f"select pg_advisory_unlock({key})")
+    assert building.result().returncode == 0, building.result().stdout
+
+
 def test_the_bi_role_reads_the_marts_and_nothing_else(
     raw: psycopg.Connection, warehouse: dict[str, str], build: Build
 ) -> None:

@@ -1,0 +1,395 @@
+"""No row is skipped for good, whatever is built while whatever lands.
+
+One thread changes the world: calls and forms land, change and go, seeds are edited, projects are
+deleted. The other thread builds: everything, parts, two builds at once, builds that are killed. One
+plain build at the end must leave every table as a full refresh in another schema makes it.
+
+RINGOSTAT_TESTS_MINUTES is how long it goes on, RINGOSTAT_TESTS_SEED what it begins with.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from loader import ROOT, database, raw
+from loader.commands import lifecycle
+from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.projects import COLUMNS as PROJECT_COLUMNS
+from loader.projects import read_projects
+
+# Read before the fixtures take the developer's settings away.
+MINUTES = float(os.environ.get("RINGOSTAT_TESTS_MINUTES", "1.5"))
+SEED = int(os.environ.get("RINGOSTAT_TESTS_SEED") or random.SystemRandom().randrange(10**6))
+
+POOLS = ("Billboard", "Radio", "Metro", None)
+SELECTIONS = (
+    ("stg_ringostat__calls+",),
+    ("stg_ringostat__forms+",),
+    ("stg_ringostat__calls", "stg_ringostat__forms"),
+    ("stg_ringostat__calls", "int_conversions"),
+    ("stg_ringostat__forms",),
+    ("int_attribution_keys",),
+    ("int_attribution",),
+    ("int_tag_keys", "int_tags"),
+    ("int_conversions",),
+    ("resource_type:seed", "path:models/staging/config"),
+)
+# When something was worked out, and with what, differs from a full refresh; so do keys that no
+# contact has any longer, which label nothing.
+NOT_COMPARED = ("staged_at", "made_with")
+OF_KEYS = {
+    "int_attribution_keys": "attribution_key",
+    "int_attribution": "attribution_key",
+    "int_tag_keys": "tag_key",
+    "int_tags": "tag_key",
+}
+
+
+class World:
+    """The raw tables and the seeds, and all that happens to them."""
+
+    def __init__(self, warehouse: dict[str, str], folder: Path, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._conn = database.connect(warehouse)
+        self._folder = folder
+        self._rng = rng
+        self._ids = 0
+        self._projects = {1: "Europe/Kyiv", 2: "America/New_York", 3: "UTC"}
+        self._newest_project = 3
+        raw.create_tables(self._conn)
+        self.edit_seeds()
+        for _ in range(10):
+            self.land_calls()
+            self.import_forms()
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def change(self) -> None:
+        actions = {
+            self.land_calls: 20,
+            self.import_forms: 20,
+            self.change_calls: 20,
+            self.edit_seeds: 3,
+            self.delete_project: 0.5,
+        }
+        (action,) = self._rng.choices(list(actions), list(actions.values()))
+        action()
+        self.counts[action.__name__] += 1
+
+    def land_calls(self) -> None:
+        # Rows of one moment may come by two commits.
+        with self._landing(may_repeat=True) as (project_id, moment):
+            for _ in range(self._rng.randint(1, 5)):
+                self._conn.execute(
+                    "insert into ringostat_raw.calls"
+                    " (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at)"
+                    " values (%s, %s, %s, %s, 1, %s, %s)",
+                    [project_id, self._id(), self._day(), self._call(), moment, moment],
+                )
+
+    def change_calls(self) -> None:
+        removed = self._rng.random() < 0.2
+        with self._landing() as (project_id, moment):
+            self._conn.execute(
+                """
+                update ringostat_raw.calls
+                set payload = %s, loaded_at = %s, removed_at = %s
+                where (project_id, call_id) in (
+                    select project_id, call_id from ringostat_raw.calls
+                    where project_id = %s order by random() limit 2
+                )
+                """,
+                [self._call(), moment, moment if removed else None, project_id],
+            )
+
+    def import_forms(self) -> None:
+        with self._landing() as (project_id, moment):
+            form_id = self._rng.choice([self._id(), str(self._rng.randint(1, 20))])
+            self._conn.execute(
+                """
+                insert into ringostat_raw.forms values (%s, %s, %s, %s, 1, %s, %s)
+                on conflict (project_id, form_id) do update
+                set payload = excluded.payload, loaded_at = excluded.loaded_at
+                """,
+                [project_id, form_id, self._day(), self._form(), moment, moment],
+            )
+
+    def edit_seeds(self) -> None:
+        rng, projects = self._rng, self._projects
+        self._write(
+            "projects",
+            PROJECT_COLUMNS,
+            [
+                {
+                    "project_id": project_id,
+                    "project_name": f"Shop {project_id}",
+                    "time_zone": zone if rng.random() < 0.9 else "Asia/Tokyo",
+                    "kpi_mode": rng.choice(["", "tagged", "primary"]),
+                    "load_from": "2024-01-01",
+                    "is_active": "true",
+                }
+                for project_id, zone in projects.items()
+            ],
+        )
+        self._write(
+            "static_channels",
+            CHANNEL_COLUMNS,
+            [
+                {
+                    "project_id": project_id,
+                    "parameter": "pool_name",
+                    "parameter_value": pool,
+                    "traffic_source": "outdoor",
+                    "traffic_type": "offline",
+                    "campaign": f"{pool} {rng.randint(1, 3)}",
+                    "valid_from": rng.choice(["", "2024-05-03"]),
+                }
+                for project_id in projects
+                for pool in rng.sample(POOLS[:3], 2)
+            ],
+        )
+        self._write(
+            "kpi_tags",
+            TAG_COLUMNS,
+            [
+                {
+                    "project_id": project_id,
+                    "parameter": "category_number",
+                    "parameter_value": rng.randint(1, 3),
+                    "tag": "booking",
+                }
+                for project_id in projects
+                if rng.random() < 0.6
+            ],
+        )
+
+    def delete_project(self) -> None:
+        """By the command's function; a new project takes its place."""
+        project = self._rng.choice(read_projects())
+        lifecycle.delete(self._conn, project)
+        self._newest_project += 1
+        self._projects[self._newest_project] = self._projects.pop(project.project_id)
+        self.edit_seeds()
+
+    @contextmanager
+    def _landing(self, may_repeat: bool = False) -> Iterator[tuple[int, datetime]]:
+        """A transaction as the loader's: it commits in order of the moment it writes."""
+        project_id = self._rng.choice(list(self._projects))
+        with self._conn.transaction():
+            newest, now = self._conn.execute(
+                """
+                select max(loaded_at), clock_timestamp() from (
+                    select loaded_at from ringostat_raw.calls where project_id = %(project_id)s
+                    union all
+                    select loaded_at from ringostat_raw.forms where project_id = %(project_id)s
+                ) as landed
+                """,
+                {"project_id": project_id},
+            ).fetchone()
+            now = max(now, newest + timedelta(microseconds=1)) if newest else now
+            yield project_id, newest if newest and may_repeat and self._rng.random() < 0.3 else now
+            # Builds that begin meanwhile do not see the rows, though the moment is past.
+            self._conn.execute("select pg_sleep(%s)", [self._rng.choice([0, 0, 0.3])])
+
+    def _id(self) -> str:
+        self._ids += 1
+        return f"id{self._ids}"
+
+    def _day(self) -> datetime:
+        minutes = self._rng.randrange(10 * 24 * 60)
+        return datetime(2024, 5, 1, tzinfo=timezone.utc) + timedelta(minutes=minutes)
+
+    def _call(self) -> Jsonb:
+        rng = self._rng
+        return Jsonb(
+            {
+                "caller": rng.choice(["", f"38000{rng.randint(1, 30)}"]),
+                "pool_name": rng.choice(POOLS),
+                "call_type": rng.choice(["in", "in", "callback", "out"]),
+                "disposition": rng.choice(["ANSWERED", "NO ANSWER", "PROPER"]),
+                "category_number": rng.randint(-1, 3),
+                "billsec": rng.randint(0, 90),
+                "client_id": rng.choice(["", "1.2"]),
+                "landing": "",
+                "utm_source": rng.choice(["google", "", f"s{rng.randint(1, 50)}"]),
+            }
+        )
+
+    def _form(self) -> Jsonb:
+        rng = self._rng
+        return Jsonb(
+            {
+                "phone": f"38000{rng.randint(1, 30)}",
+                "pool_name": rng.choice(POOLS),
+                "tag": rng.choice(["", "price"]),
+                "utm_source": rng.choice(["google", f"s{rng.randint(1, 50)}"]),
+                "client_id": rng.choice(["", "1.2"]),
+            }
+        )
+
+    def _write(self, name: str, columns: tuple[str, ...], rows: list[dict]) -> None:
+        new = self._folder / f"{name}.new"
+        with new.open("w", encoding="utf-8", newline="") as out:
+            writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(self._folder / f"{name}.csv")
+
+
+class Builds:
+    """Builds of all kinds. Each of two at once has a target folder of its own."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        self.counts: Counter[str] = Counter()
+        self._folder = folder
+        self._rng = rng
+
+    def build(self) -> None:
+        kinds = {"plain": 2, "selected": 4, "two at once": 3, "killed": 3}
+        (kind,) = self._rng.choices(list(kinds), list(kinds.values()))
+        selected = ("--select", *self._rng.choice(SELECTIONS))
+        some = self._rng.choice([(), selected])
+        kill_at = self._rng.randint(2, 24)
+        if kind == "two at once":
+            with ThreadPoolExecutor() as pool:
+                both = [pool.submit(self.run), pool.submit(self.run, *some, folder="other")]
+            for one in both:
+                one.result()
+        elif kind == "killed":
+            self.run(*some, kill_at=kill_at)
+        else:
+            self.run(*(selected if kind == "selected" else ()))
+        self.counts[kind] += 1
+
+    def run(
+        self,
+        *arguments: str,
+        schema: str = "ringostat",
+        folder: str = "one",
+        kill_at: int | None = None,
+    ) -> None:
+        """Without tests. `kill_at`: at the start of which seed or model dbt is killed."""
+        place = self._folder / folder
+        place.mkdir(exist_ok=True)
+        (place / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
+        without_tests = ("--exclude-resource-type", "test", "unit_test")
+        said, started = [], 0
+        with subprocess.Popen(
+            [Path(sys.executable).with_name("dbt"), "build", *without_tests, *arguments],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DBT_PROFILES_DIR": str(place),
+                "DBT_TARGET_PATH": str(place / "target"),
+                "DBT_LOG_PATH": str(place / "logs"),
+                "RINGOSTAT_SCHEMA": schema,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as child:
+            for line in child.stdout:
+                said.append(line)
+                started += " START " in line
+                if started == kill_at:
+                    child.send_signal(signal.SIGKILL)
+        killed = child.returncode == -signal.SIGKILL
+        assert killed or child.returncode == 0, "".join(said)
+
+
+@pytest.mark.slow
+def test_the_last_build_catches_up_with_all_that_came_before(
+    warehouse: dict[str, str],
+    conn: psycopg.Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeds, targets = tmp_path / "seeds", tmp_path / "targets"
+    seeds.mkdir()
+    targets.mkdir()
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(seeds))
+    print(f"RINGOSTAT_TESTS_SEED={SEED} RINGOSTAT_TESTS_MINUTES={MINUTES}")
+    builds = Builds(targets, random.Random(SEED))
+    world = World(warehouse, seeds, random.Random(SEED + 1))
+    is_over = threading.Event()
+
+    def change_the_world() -> None:
+        while not is_over.wait(0.05):
+            world.change()
+
+    builds.run()
+    ends_at = time.monotonic() + MINUTES * 60
+    with ThreadPoolExecutor() as pool:
+        changing = pool.submit(change_the_world)
+        try:
+            while time.monotonic() < ends_at and not changing.done():
+                builds.build()
+        finally:
+            is_over.set()
+    changing.result()
+    world.close()
+    print(f"{dict(builds.counts)}, {dict(world.counts)}")
+
+    builds.run()
+    builds.run("--full-refresh", schema="full")
+    assert differences(conn, "ringostat", "full") == {}
+
+
+def differences(conn: psycopg.Connection, one: str, other: str) -> dict[str, tuple[int, int]]:
+    """Of each table and view that differs: how many rows only `one` has, and only the `other`."""
+    tables = conn.execute(
+        """
+        select
+            table_schema,
+            table_name,
+            array_agg(column_name::text) filter (where not column_name = any(%s))
+        from information_schema.columns
+        where table_schema = any(%s)
+        group by table_schema, table_name
+        """,
+        [list(NOT_COMPARED), [f"{one}_{part}" for part in ("staging", "intermediate", "marts")]],
+    ).fetchall()
+    assert len(tables) > 15
+    found = {}
+    for schema, table, columns in tables:
+        left, right = (
+            _rows(schema.replace(one, prefix, 1), table, columns) for prefix in (one, other)
+        )
+        count = sql.SQL("select count(*) from ({} except all {}) as rows")
+        extra, missing = (
+            conn.execute(count.format(*pair)).fetchone()[0]
+            for pair in ((left, right), (right, left))
+        )
+        if extra or missing:
+            found[f"{schema}.{table}"] = (extra, missing)
+    return found
+
+
+def _rows(schema: str, table: str, columns: list[str]) -> sql.Composed:
+    rows = sql.SQL("(select {} from {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(schema, table)
+    )
+    if table in OF_KEYS:
+        rows += sql.SQL(" where (project_id, {key}) in (select project_id, {key} from {})").format(
+            sql.Identifier(schema, "int_contacts"), key=sql.Identifier(OF_KEYS[table])
+        )
+    return rows + sql.SQL(")")
