@@ -16,8 +16,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
-from loader import csv_file, raw, workbook
+from loader import csv_file, deletions, projects, raw, workbook
 from loader.clock import read_moment
 from loader.errors import ConfigurationError
 from loader.projects import Project
@@ -78,6 +79,11 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
     with conn.transaction():
         key = f"ringostat forms {project.project_id}"
         conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+        # It may have been deleted while this waited.
+        projects.find(projects.read_projects(), project.project_id)
+        ids = sql.SQL("select unnest({}::text[])").format(sql.Literal(list(forms)))
+        for form_id in deletions.deleted_ids(conn, project.project_id, "form", ids):
+            del forms[form_id]
         inserted, updated = _land(conn, project, list(forms.values()))
     return Imported(read, inserted, updated, bad)
 

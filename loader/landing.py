@@ -13,7 +13,7 @@ from datetime import datetime
 import psycopg
 from psycopg import errors, sql
 
-from loader import call_card, raw, settings
+from loader import call_card, deletions, raw, settings
 from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
@@ -154,7 +154,16 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
         """
     ).fetchall()
     run.repeated.update(call_id for (call_id,) in repeated)
+    _leave_out_deleted(conn, run.project)
     return staged
+
+
+def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
+    """Takes the calls out of `answer` that `ringostat contact delete` has deleted."""
+    # A call without a payload is in the raw table, so it is not deleted.
+    landed = sql.SQL("select call_id from answer where payload is not null")
+    if ids := deletions.deleted_ids(conn, project.project_id, "call", landed):
+        conn.execute("delete from answer where call_id = any(%s)", [ids])
 
 
 def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: str) -> None:

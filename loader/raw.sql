@@ -132,3 +132,13 @@ select
     finished_at,
     last_loaded_at
 from ringostat_raw.load_state;
+
+-- Calls and forms that were deleted on request. Ringostat goes on answering them; by the hash of its
+-- id (with a salt, the same for a project) one is recognised and left out.
+create table if not exists ringostat_raw.deleted_contacts (
+    project_id bigint not null,
+    contact_hash text not null,
+    salt text not null,
+    deleted_at timestamptz not null,
+    primary key (project_id, contact_hash)
+);

@@ -124,9 +124,14 @@ def seeds_folder() -> Path:
     return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
 
 
+def schema_prefix() -> str:
+    """`RINGOSTAT_SCHEMA`: what the names of dbt's schemas begin with."""
+    return os.environ.get("RINGOSTAT_SCHEMA", "ringostat")
+
+
 def schema(layer: str) -> str:
     """The schema that dbt puts a layer into: `staging`, `intermediate`, `marts` or `seeds`."""
-    return f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_{layer}"
+    return f"{schema_prefix()}_{layer}"
 
 
 def auth_key(variable: str) -> str:

@@ -23,7 +23,7 @@ import psycopg
 from loader import csv_file, database, forms, settings
 from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
 from loader.commands.dbt import build
-from loader.commands.status import as_table, read_status
+from loader.commands.status import as_line, as_table, is_healthy, read_status
 from loader.errors import ConfigurationError, Failure
 from loader.load import (
     DEFAULT_JOBS,
@@ -199,8 +199,15 @@ def run(**options: Any) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
-def status(as_json: bool) -> None:
-    """Show how far each project is loaded, and what went wrong.
+@click.option(
+    "--check",
+    is_flag=True,
+    help="For monitors: print only active projects that are not `loaded`, and exit 1 for any.",
+)
+def status(as_json: bool, check: bool) -> None:
+    """Show how far each project is loaded and built, and what went wrong.
+
+    A table on a terminal, a line for each project in a pipe.
 
     \b
     Example: ringostat status --json
@@ -208,11 +215,25 @@ def status(as_json: bool) -> None:
     projects = read_projects()
     with database.connect(database.environment()) as conn:
         statuses = read_status(conn, projects)
+    shown = [
+        (project, status)
+        for project, status in zip(projects, statuses, strict=True)
+        if not (check and is_healthy(status))
+    ]
+    console = screen.console()
     if as_json:
-        rows = [dataclasses.asdict(status) for status in statuses]
+        rows = [dataclasses.asdict(status) for _, status in shown]
         click.echo(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
+    elif console.is_terminal and shown and not check:
+        console.print(as_table(projects, statuses))
     else:
-        screen.console().print(as_table(statuses))
+        for project, status in shown:
+            click.echo(as_line(project, status))
+    if not projects:
+        file = settings.seeds_folder() / "projects.csv"
+        click.echo(f"{file} lists no project: add yours with `ringostat connect`", err=True)
+    if check and (shown or not projects):
+        raise SystemExit(1)
 
 
 @main.command()
@@ -335,14 +356,15 @@ def project_activate(project_id: int) -> None:
 @click.argument("project_id", metavar="ID", type=int)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def project_delete(project_id: int, yes: bool) -> None:
-    """Delete its raw rows and its rows in the three CSVs. There is no way back.
+    """Delete it from the warehouse and from the three CSVs. There is no way back.
 
-    The marts lose it on the next `dbt build`.
+    Waits for a dbt build to end. An interrupted deletion is finished by the same command, also once
+    projects.csv no longer lists the project.
 
     \b
     Example: ringostat project delete 11111
     """
-    project = find(read_projects(), project_id)
+    project = lifecycle.listed_or_not(project_id)
     with database.connect(database.environment()) as conn:
         click.echo(f"{project}: {lifecycle.find_traces(conn, project)}", err=True)
         if not yes:
@@ -352,7 +374,44 @@ def project_delete(project_id: int, yes: bool) -> None:
                 raise click.Abort
         deleted = lifecycle.delete(conn, project)
     click.echo(f"{project} is deleted: {deleted}")
-    click.echo("the next `dbt build` takes it out of the marts", err=True)
+
+
+@main.group("contact")
+def contact_group() -> None:
+    """A client's calls and forms."""
+
+
+@contact_group.command("delete")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--project", "project_id", type=int, required=True, help="Whose they are.")
+@click.option(
+    "--caller", is_flag=True, help="All of one phone number, which is asked or read from stdin."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def contact_delete(ids: tuple[str, ...], project_id: int, caller: bool, yes: bool) -> None:
+    """Delete calls and forms for good, as a client may demand. There is no way back.
+
+    By the ID of a call or form (the column source_id), or by the client's number with --caller:
+    the calls from and to the number, and its forms. They are not loaded again, although Ringostat
+    still has them. Calls that come later are.
+
+    \b
+    Example: ringostat contact delete --caller --project 11111
+    """
+    if caller == bool(ids):
+        raise ConfigurationError("give either ids or --caller")
+    project = lifecycle.listed_or_not(project_id)
+    # Not an option's value: other users of the machine see the arguments of a command.
+    number = _ask_number() if caller else None
+    with database.connect(database.environment()) as conn:
+        contacts = lifecycle.find_contacts(conn, project, ids, number)
+        click.echo(f"{project}: {contacts}", err=True)
+        if not yes:
+            _need_terminal("--yes")
+            click.confirm("Delete them for good?", abort=True, err=True)
+        lifecycle.delete_contacts(conn, contacts)
+    click.echo(f"{project}: deleted {contacts}")
+    click.echo("the next `ringostat run` or `dbt build` brings primary flags up to date", err=True)
 
 
 @main.group("channels")
@@ -503,6 +562,12 @@ def _stdout_is(file: Path) -> bool:
     with suppress(OSError):  # io.UnsupportedOperation is one
         return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
     return False
+
+
+def _ask_number() -> str:
+    if sys.stdin.isatty():
+        return click.prompt("The client's phone number", err=True)
+    return sys.stdin.readline()
 
 
 def _need_terminal(flag: str) -> None:

@@ -1,18 +1,38 @@
-"""A project's later life: to pause it, go on with it, and leave no trace of it."""
+"""A project's later life: pause it, resume it, delete it, delete one client's calls and forms."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
 
-from loader import csv_file, projects, raw
+from loader import csv_file, deletions, projects, raw, settings
 from loader.commands import seeds
+from loader.errors import ConfigurationError
 from loader.projects import Project
 
-_RAW_TABLES = ("calls", "rejected_calls", "forms", "loads")
-_BOOKKEEPING = ("load_state", "known_fields")
+log = logging.getLogger(__name__)
+
+_LAYERS = ("seeds", "staging", "intermediate", "marts")
+
+# Where dbt stores a contact, by the column that names it, and the column that it reads on by.
+_CONVERSION_KEY = "contact_id"
+_CLOCK = "staged_at"
+
+# As in the macro public_id: what the marts show of an id that is a hash.
+_PUBLIC_ID = sql.SQL(
+    """
+    case when {id} like 'sha256:%%' then 'sha256:' || encode(sha256(convert_to((
+        select value from ringostat_raw.settings where name = 'caller_salt'
+    ) || {id}, 'utf8')), 'hex') end
+    """
+)
 
 
 def set_active(project: Project, is_active: bool) -> bool:
@@ -28,60 +48,308 @@ def set_active(project: Project, is_active: bool) -> bool:
     return True
 
 
+def listed_or_not(project_id: int) -> Project:
+    """The project of that number; one that projects.csv does not list can be deleted too."""
+    for project in projects.read_projects():
+        if project.project_id == project_id:
+            return project
+    name = "not in projects.csv"
+    return Project(project_id, name, "", ZoneInfo("UTC"), "", date.max, is_active=False)
+
+
+# ------------------------------------------------------------------------------- a whole project
+
+
 @dataclass(frozen=True)
 class Traces:
-    """What there is of a project: rows in the raw tables, and rows in the seeds, by file."""
+    """What there is of a project: rows in the tables of the warehouse, and rows in the CSVs."""
 
-    raw: dict[str, int]
+    tables: dict[tuple[str, str], int]
     seeds: list[csv_file.Seed]
     project: Project
 
+    def __bool__(self) -> bool:
+        return any(self.tables.values()) or any(map(self._count, self.seeds))
+
     def __str__(self) -> str:
-        found = [f"{count:,} rows in ringostat_raw.{table}" for table, count in self.raw.items()]
-        for seed in self.seeds:
-            count = sum(_is_of(row, self.project) for row in seed.rows)
-            found.append(f"{count} in {seed.file.name}")
-        return ", ".join(found)
+        rows = [
+            f"{count:,} rows in {schema}.{table}"
+            for (schema, table), count in self.tables.items()
+            if count
+        ]
+        rows += [f"{self._count(seed)} in {seed.file.name}" for seed in self.seeds]
+        return ", ".join(rows)
+
+    def _count(self, seed: csv_file.Seed) -> int:
+        return sum(_is_of(row, self.project) for row in seed.rows)
 
 
 def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
-    """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited."""
-    # projects.csv last: where a deletion was interrupted, the project is still there to delete.
-    files = [seeds.parse_channels(), seeds.parse_tags(), projects.parse_seed()]
+    """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited, and
+    for a project of which there is nothing."""
+    files = [projects.parse_seed(), seeds.parse_channels(), seeds.parse_tags()]
     for seed in files:
         csv_file.refuse(seed.faults)
     raw.create_tables(conn)
     counts = {
         table: conn.execute(
-            _raw("select count(*) from {} where project_id = %s", table), [project.project_id]
+            _on("select count(*) from {} where project_id = %s", table), [str(project.project_id)]
         ).fetchone()[0]
-        for table in _RAW_TABLES
+        for table in _tables(conn)
     }
-    return Traces(counts, files, project)
-
-
-def delete(conn: psycopg.Connection, project: Project) -> Traces:
-    """Deletes the project's raw rows in one transaction, then its rows in the three seeds.
-
-    Static channels and tags go too: `channels check` and dbt's tests refuse those of no project.
-    The marts lose the project on the next `dbt build`. Raises LoadError while a load is running.
-    """
-    with raw.lock(conn, project):
-        traces = find_traces(conn, project)
-        with conn.transaction():
-            for table in (*_RAW_TABLES, *_BOOKKEEPING):
-                conn.execute(
-                    _raw("delete from {} where project_id = %s", table), [project.project_id]
-                )
-    for seed in traces.seeds:
-        kept = [row.text for row in seed.rows if not _is_of(row, project)]
-        if len(kept) < len(seed.rows):
-            seed.save(kept)
+    traces = Traces(counts, files, project)
+    if not traces:
+        projects.find(projects.read_projects(), project.project_id)
     return traces
 
 
-def _raw(query: str, table: str) -> sql.Composed:
-    return sql.SQL(query).format(sql.Identifier("ringostat_raw", table))
+def delete(conn: psycopg.Connection, project: Project) -> Traces:
+    """Deletes the project from the warehouse, in one transaction, and from the three CSVs.
+
+    Its row of projects.csv goes before the transaction is committed, while no load can run: a load
+    that waits reads the file again and stops. Its channels and tags go last; a deletion that was
+    interrupted is repeated with the same number. Raises LoadError while a load is running.
+    """
+    with _nobody_else_writes(conn, project):
+        traces = find_traces(conn, project)
+        for table in traces.tables:
+            conn.execute(
+                _on("delete from {} where project_id = %s", table), [str(project.project_id)]
+            )
+        listed, *labels = traces.seeds
+        _take_out(listed, project)
+    for seed in labels:
+        _take_out(seed, project)
+    return traces
+
+
+def _tables(conn: psycopg.Connection) -> list[tuple[str, str]]:
+    """Every table of the loader's and of dbt's that has the column project_id, as it is today."""
+    return conn.execute(
+        """
+        select namespaces.nspname, tables.relname
+        from pg_class as tables
+        inner join pg_namespace as namespaces on tables.relnamespace = namespaces.oid
+        inner join pg_attribute as columns on tables.oid = columns.attrelid
+        where
+            namespaces.nspname = any(%(schemas)s)
+            and tables.relkind in ('r', 'p')
+            and not tables.relispartition
+            and columns.attname = 'project_id'
+            and not columns.attisdropped
+        order by array_position(%(schemas)s, namespaces.nspname::text), tables.relname
+        """,
+        {"schemas": ["ringostat_raw", *map(settings.schema, _LAYERS)]},
+    ).fetchall()
+
+
+def _take_out(seed: csv_file.Seed, project: Project) -> None:
+    kept = [row.text for row in seed.rows if not _is_of(row, project)]
+    if len(kept) < len(seed.rows):
+        seed.save(kept)
+
+
+# ------------------------------------------------------------------------ one client's contacts
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Calls and forms of a project, by their ids, wherever the warehouse still holds them."""
+
+    project: Project
+    calls: list[str]
+    forms: list[str]
+    first_at: datetime
+    last_at: datetime
+
+    def __str__(self) -> str:
+        zone = self.project.time_zone
+        first, last = (f"{at.astimezone(zone):%Y-%m-%d}" for at in (self.first_at, self.last_at))
+        return f"{len(self.calls)} calls and {len(self.forms)} forms of {first} to {last}"
+
+
+def find_contacts(
+    conn: psycopg.Connection, project: Project, ids: Sequence[str], number: str | None
+) -> Contacts:
+    """The calls and forms of those `ids`, or of the client with that phone number.
+
+    What only staging holds, since somebody deleted the raw row by hand, is found too. Raises
+    ConfigurationError, which does not show the number, if there is nothing.
+    """
+    raw.create_tables(conn)
+    digits = "".join(filter(str.isdecimal, number or "")) or None
+    if number is not None and digits is None:
+        raise ConfigurationError("a phone number must have digits")
+    values = {"project_id": project.project_id, "ids": list(ids), "digits": digits}
+    found: dict[deletions.Kind, set[str]] = {"call": set(), "form": set()}
+    moments: list[datetime] = []
+    for kind, query in _contact_queries(conn):
+        for contact_id, at in conn.execute(query, values):
+            found[kind].add(contact_id)
+            moments.append(at)
+    if not moments:
+        sought = "of this number" if digits else f"with the id {' or '.join(ids)}"
+        raise ConfigurationError(f"{project} has no call and no form {sought}")
+    calls, forms = sorted(found["call"]), sorted(found["form"])
+    return Contacts(project, calls, forms, min(moments), max(moments))
+
+
+def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
+    """Deletes the contacts from the raw tables and from dbt's; no load brings them back.
+
+    The next build works the project out again: a caller's next conversion may now be the first.
+    Raises LoadError while a load is running.
+    """
+    project = contacts.project
+    with _nobody_else_writes(conn, project):
+        stored = set(_tables(conn))
+        for kind, ids in (("call", contacts.calls), ("form", contacts.forms)):
+            deletions.remember(conn, project.project_id, kind, ids)
+            for table in _contact_tables(kind):
+                if table in stored:
+                    query = sql.SQL("delete from {} where project_id = %s and {} = any(%s)")
+                    names = sql.Identifier(*table), sql.Identifier(f"{kind}_id")
+                    conn.execute(query.format(*names), [project.project_id, ids])
+        _delete_from_conversions(conn, contacts, stored)
+        _delete_unused_keys(conn, project, stored)
+
+
+def _contact_tables(kind: deletions.Kind) -> list[tuple[str, str]]:
+    return [
+        ("ringostat_raw", f"{kind}s"),
+        (settings.schema("staging"), f"stg_ringostat__{kind}s"),
+    ]
+
+
+def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind, sql.Composed]]:
+    """For each table that holds contacts: their ids and times, by %(ids)s or by %(digits)s."""
+    stored = set(_tables(conn))
+    moments: dict[deletions.Kind, str] = {"call": "call_at", "form": "submitted_at"}
+    # The client is who calls, or who is called: the dst of an incoming call is the company's.
+    numbers = {
+        ("call", "ringostat_raw"): """
+            {digits} in (
+                regexp_replace(payload ->> 'caller', '[^0-9]', '', 'g'),
+                regexp_replace(payload ->> 'caller_number', '[^0-9]', '', 'g'),
+                regexp_replace(substring(payload ->> 'caller' from '<(.*)>'), '[^0-9]', '', 'g')
+            )
+            or (
+                lower(payload ->> 'call_type') like '%%out%%'
+                and {digits} = regexp_replace(payload ->> 'dst', '[^0-9]', '', 'g')
+            )
+        """,
+        (
+            "form",
+            "ringostat_raw",
+        ): "{digits} = regexp_replace(payload ->> 'phone', '[^0-9]', '', 'g')",
+        ("call", settings.schema("staging")): """
+            {digits} = caller_digits
+            or (call_type like '%%out%%' and {digits} = regexp_replace(dst, '[^0-9]', '', 'g'))
+        """,
+        ("form", settings.schema("staging")): "{digits} = caller_digits",
+    }
+    for kind, moment in moments.items():
+        for table in _contact_tables(kind):
+            if table in stored:
+                yield (
+                    kind,
+                    sql.SQL(
+                        "select {id}, {at} from {table} where project_id = %(project_id)s and "
+                        "({id} = any(%(ids)s) or {public_id} = any(%(ids)s)"
+                        " or %(digits)s::text is not null and ({number}))"
+                    ).format(
+                        id=sql.Identifier(f"{kind}_id"),
+                        public_id=_PUBLIC_ID.format(id=sql.Identifier(f"{kind}_id")),
+                        at=sql.Identifier(moment),
+                        table=sql.Identifier(*table),
+                        number=sql.SQL(numbers[kind, table[0]]).format(
+                            digits=sql.SQL("%(digits)s::text")
+                        ),
+                    ),
+                )
+
+
+def _delete_from_conversions(
+    conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
+) -> None:
+    table = (settings.schema("intermediate"), "int_conversions")
+    if table not in stored:
+        return
+    project_id = contacts.project.project_id
+    keys = [f"call:{call_id}" for call_id in contacts.calls]
+    keys += [f"form:{form_id}" for form_id in contacts.forms]
+    names = {
+        "table": sql.Identifier(*table),
+        "key": sql.Identifier(_CONVERSION_KEY),
+        "clock": sql.Identifier(_CLOCK),
+    }
+    conn.execute(
+        sql.SQL("delete from {table} where project_id = %s and {key} = any(%s)").format(**names),
+        [project_id, keys],
+    )
+    # A project whose newest rows were made with something else is worked out again as a whole.
+    conn.execute(
+        sql.SQL(
+            """
+            update {table} set made_with = null
+            where
+                project_id = %(project_id)s
+                and {clock} = (
+                    select max({clock}) from {table} where project_id = %(project_id)s
+                )
+            """
+        ).format(**names),
+        {"project_id": project_id},
+    )
+
+
+def _delete_unused_keys(
+    conn: psycopg.Connection, project: Project, stored: set[tuple[str, str]]
+) -> None:
+    """The keys of contacts that are gone: that of an outgoing call holds the number it dialled."""
+    staging, intermediate = settings.schema("staging"), settings.schema("intermediate")
+    users = [
+        (staging, "stg_ringostat__calls"),
+        (staging, "stg_ringostat__forms"),
+        (intermediate, "int_conversions"),
+    ]
+    if not stored.issuperset(users):
+        return
+    used = sql.SQL(" union ").join(
+        _on("select attribution_key from {} where project_id = %(project_id)s", user)
+        for user in users
+    )
+    query = sql.SQL(
+        "delete from {} where project_id = %(project_id)s and attribution_key not in ({})"
+    )
+    for name in ("int_attribution_keys", "int_attribution"):
+        if (intermediate, name) in stored:
+            table = sql.Identifier(intermediate, name)
+            conn.execute(query.format(table, used), {"project_id": project.project_id})
+
+
+# ------------------------------------------------------------------------------------------ both
+
+
+@contextmanager
+def _nobody_else_writes(conn: psycopg.Connection, project: Project) -> Iterator[None]:
+    """A transaction during which no load, no import of forms and no build writes the project.
+
+    Waits for an import and for a build; raises LoadError while a load is running.
+    """
+    build = f"ringostat build {settings.schema_prefix()}"
+    with raw.lock(conn, project), conn.transaction():
+        forms = f"ringostat forms {project.project_id}"
+        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [forms])
+        taken = conn.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [build])
+        if not taken.fetchone()[0]:
+            log.info("a dbt build is running: waiting for it")
+            conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [build])
+        yield
+
+
+def _on(query: str, table: tuple[str, str]) -> sql.Composed:
+    return sql.SQL(query).format(sql.Identifier(*table))
 
 
 def _is_of(row: csv_file.Row, project: Project) -> bool:

@@ -22,10 +22,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def console(stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Console:
     """stdout (or stderr) for tables."""
-    found = Console(stderr=stderr, markup=False, highlight=False)
+    found = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if found.is_terminal:
         return found
-    return Console(stderr=stderr, width=pipe_width, markup=False, highlight=False)
+    return Console(stderr=stderr, width=pipe_width, markup=False, emoji=False, highlight=False)
 
 
 def visible(text: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 from rich.table import Table
 
@@ -14,13 +15,17 @@ from loader import settings
 from loader.clock import instant
 from loader.projects import Project
 
+# By which int_conversions reads on from staging; as in the mart.
+_CLOCK = "staged_at"
+
 
 @dataclass(frozen=True)
 class Status:
     """One project's load status. Times are aware, `hours_behind` counts from `loaded_until`.
 
-    `status` is `inactive`, `never_loaded`, `failed`, `stale` or `loaded`: the first that fits.
-    `calls` are those in the raw table that are not removed.
+    `status` is `inactive`, `never_loaded`, `failed`, `not_built`, `stale` or `loaded`: the first
+    that fits. `calls` are those in the raw table that are not removed. All that took place before
+    `built_until` is in the marts as it is loaded.
     """
 
     project_id: int
@@ -33,6 +38,7 @@ class Status:
     calls: int = 0
     first_call_at: datetime | None = None
     last_call_at: datetime | None = None
+    built_until: datetime | None = None
 
 
 def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[Status]:
@@ -46,9 +52,16 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
     statuses = []
     for project in projects:
         facts = _facts(conn, project)
-        word = _word(project, facts, stale_after)
+        built = _built(conn, project)
+        word = _word(project, {**facts, **built}, stale_after)
         del facts["load_status"]
-        statuses.append(Status(project.project_id, project.project_name, word, **facts))
+        built_until = None
+        if facts["loaded_until"] and built["is_ever_built"]:
+            ends = facts["loaded_until"], built["first_not_built"]
+            built_until = min(end for end in ends if end)
+        statuses.append(
+            Status(project.project_id, project.project_name, word, **facts, built_until=built_until)
+        )
     return statuses
 
 
@@ -88,6 +101,84 @@ def _facts(conn: psycopg.Connection, project: Project) -> dict:
     )
 
 
+def _built(conn: psycopg.Connection, project: Project) -> dict:
+    """`first_not_built`: the first call that waits for a build; `is_ever_built`: any was built.
+
+    Where there are no marts at all, nothing is built, not even what is loaded without calls.
+    """
+    staging = f"{settings.schema('staging')}.stg_ringostat__calls"
+    conversions = f"{settings.schema('intermediate')}.int_conversions"
+    (are_there,) = conn.execute(
+        "select to_regclass(%s) is not null and to_regclass(%s) is not null",
+        [staging, conversions],
+    ).fetchone()
+    if not are_there:
+        return {"is_ever_built": False, "is_waiting": True, "first_not_built": None}
+    query = sql.SQL(
+        """
+        with taken as (
+            select
+                (
+                    select loaded_at
+                    from {staging}
+                    where project_id = %(project_id)s
+                    order by {clock} desc, loaded_at desc
+                    limit 1
+                ) as staged_until,
+                (
+                    select {clock}
+                    from {conversions}
+                    where project_id = %(project_id)s
+                    order by {clock} desc
+                    limit 1
+                ) as converted_until
+        ),
+
+        not_built as (
+            select least(
+                (
+                    select min(call_at)
+                    from (
+                        select call_at
+                        from ringostat_raw.calls
+                        where
+                            project_id = %(project_id)s
+                            and loaded_at > coalesce(staged_until, '-infinity')
+                            and loaded_at <= 'infinity'
+                        offset 0  -- or Postgres may read all calls in order of call_at
+                    ) as landed
+                ),
+                (
+                    select min(call_at)
+                    from (
+                        select call_at
+                        from {staging}
+                        where
+                            project_id = %(project_id)s
+                            and {clock} > coalesce(converted_until, '-infinity')
+                            and {clock} <= 'infinity'
+                        offset 0
+                    ) as staged
+                )
+            ) as first_not_built, converted_until
+            from taken
+        )
+
+        select
+            first_not_built,
+            first_not_built is not null as is_waiting,
+            converted_until is not null or first_not_built is null as is_ever_built
+        from not_built
+        """
+    ).format(
+        staging=sql.Identifier(*staging.rsplit(".", 1)),
+        conversions=sql.Identifier(*conversions.rsplit(".", 1)),
+        clock=sql.Identifier(_CLOCK),
+    )
+    found = conn.cursor(row_factory=dict_row).execute(query, {"project_id": project.project_id})
+    return found.fetchone()
+
+
 def _word(project: Project, facts: dict, stale_after: float) -> str:
     """As in the mart `rpt_load_status`; a test compares the two."""
     if not project.is_active:
@@ -96,23 +187,51 @@ def _word(project: Project, facts: dict, stale_after: float) -> str:
         return "never_loaded"
     if facts["load_status"] == "failed":
         return "failed"
+    if facts["is_waiting"]:
+        return "not_built"
     if facts["hours_behind"] is None or facts["hours_behind"] > stale_after:
         return "stale"
     return "loaded"
 
 
-def as_table(statuses: Sequence[Status]) -> Table:
-    """The statuses for a terminal."""
-    table = Table("project", "status", "loaded until", "behind", "calls", "last error")
+def is_healthy(status: Status) -> bool:
+    """Whether nobody has to look: only an inactive project may be other than `loaded`."""
+    return status.status in ("loaded", "inactive")
+
+
+def as_table(projects: Sequence[Project], statuses: Sequence[Status]) -> Table:
+    """The statuses for a terminal; times are in the projects' zones."""
+    headings = ("project", "status", "loaded until", "behind", "in the marts until", "calls")
+    table = Table(*headings, "last error")
     for column in table.columns[1:-1]:
         column.no_wrap = True
-    for status in statuses:
+    for project, status in zip(projects, statuses, strict=True):
         table.add_row(
             f"{status.project_id} {status.project_name}",
             status.status,
-            f"{status.loaded_until:%Y-%m-%d %H:%M} UTC" if status.loaded_until else "",
+            _shown(status.loaded_until, project),
             "" if status.hours_behind is None else f"{status.hours_behind} h",
+            _shown(status.built_until, project),
             f"{status.calls:,}",
             status.last_error or "",
         )
     return table
+
+
+def as_line(project: Project, status: Status) -> str:
+    """A status for a pipe: one line, of any length."""
+    until, built = (_shown(at, project) for at in (status.loaded_until, status.built_until))
+    behind = "" if status.hours_behind is None else f" ({status.hours_behind} h behind)"
+    parts = [
+        f"{status.project_id} {status.project_name}: {status.status}",
+        f"loaded until {until or 'never'}{behind}",
+        f"in the marts until {built or 'never'}",
+        f"{status.calls} calls",
+    ]
+    if status.last_error:
+        parts.append(f"last error: {status.last_error}")
+    return " ".join("; ".join(parts).split())
+
+
+def _shown(at: datetime | None, project: Project) -> str:
+    return f"{at.astimezone(project.time_zone):%Y-%m-%d %H:%M %Z}" if at else ""

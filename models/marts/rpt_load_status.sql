@@ -1,3 +1,5 @@
+-- Up to when the marts are built is told by look-ups in indexes, project by project: `offset 0`
+-- keeps Postgres from reading whole tables instead.
 with
 
 projects as (
@@ -15,13 +17,79 @@ last_loads as (
     select * from {{ ref('stg_ringostat__last_loads') }}
 ),
 
+-- The newest rows that staging and int_conversions have taken.
+taken as (
+    select
+        projects.project_id,
+        staged.loaded_at as staged_until,
+        converted.staged_at as converted_until
+    from projects
+    left join lateral (
+        select calls.loaded_at
+        from {{ ref('stg_ringostat__calls') }} as calls
+        where calls.project_id = projects.project_id
+        order by calls.staged_at desc, calls.loaded_at desc
+        limit 1
+    ) as staged on true
+    left join lateral (
+        select conversions.staged_at
+        from {{ ref('int_conversions') }} as conversions
+        where conversions.project_id = projects.project_id
+        order by conversions.staged_at desc
+        limit 1
+    ) as converted on true
+),
+
+waiting as (
+    select
+        taken.project_id,
+        arrived.call_at
+    from taken
+    cross join
+        lateral (
+            select landed.call_at
+            from {{ ref('stg_ringostat__landed_calls') }} as landed
+            where
+                landed.project_id = taken.project_id
+                and landed.loaded_at > coalesce(taken.staged_until, '-infinity')
+                and landed.loaded_at <= 'infinity'
+            offset 0
+        ) as arrived
+    union all
+    select
+        taken.project_id,
+        arrived.call_at
+    from taken
+    cross join
+        lateral (
+            select staged.call_at
+            from {{ ref('stg_ringostat__calls') }} as staged
+            where
+                staged.project_id = taken.project_id
+                and staged.staged_at > coalesce(taken.converted_until, '-infinity')
+                and staged.staged_at <= 'infinity'
+            offset 0
+        ) as arrived
+),
+
+not_built as (
+    select
+        taken.project_id,
+        taken.converted_until is not null as is_ever_built,
+        min(waiting.call_at) as first_call_at
+    from taken
+    left join waiting
+        on taken.project_id = waiting.project_id
+    group by taken.project_id, taken.converted_until
+),
+
 calls as (
     select
         project_id,
         count(*) as calls,
         min(call_at) as first_call_at,
         max(call_at) as last_call_at
-    from {{ ref('stg_ringostat__calls') }}
+    from {{ ref('stg_ringostat__landed_calls') }}
     where removed_at is null
     group by project_id
 ),
@@ -56,6 +124,7 @@ final as (
             when not loaded.is_active then 'inactive'
             when loaded.last_status is null then 'never_loaded'
             when loaded.last_status = 'failed' then 'failed'
+            when not_built.first_call_at is not null then 'not_built'
             when loaded.hours_behind <= {{ env_var('RINGOSTAT_STALE_HOURS', '26') }} then 'loaded'
             else 'stale'
         end as status,
@@ -65,8 +134,17 @@ final as (
         coalesce(calls.calls, 0) as calls,
         calls.first_call_at,
         calls.last_call_at,
-        loaded.hours_behind
+        loaded.hours_behind,
+        -- Without a call that waits, all that is landed is built.
+        case
+            when
+                loaded.loaded_until is not null
+                and (not_built.is_ever_built or not_built.first_call_at is null)
+                then least(loaded.loaded_until, not_built.first_call_at)
+        end as built_until
     from loaded
+    inner join not_built
+        on loaded.project_id = not_built.project_id
     left join calls
         on loaded.project_id = calls.project_id
 )

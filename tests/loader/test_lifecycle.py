@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import Result
 
-from loader import database
+from loader import csv_file, database
 from loader import raw as raw_tables
 from loader.commands import seeds as csvs
+from loader.errors import LoadError
 from loader.projects import read_projects
 
 from .calls import call
@@ -115,7 +119,7 @@ def test_a_deleted_project_leaves_nothing(raw: psycopg.Connection) -> None:
         "project 11111 (Clinic, Kyiv) is deleted: 2 rows in ringostat_raw.calls, "
         "1 rows in ringostat_raw.rejected_calls, "
         "1 rows in ringostat_raw.forms, 1 rows in ringostat_raw.loads, "
-        "1 in static_channels.csv, 1 in kpi_tags.csv, 1 in projects.csv\n"
+        "1 in projects.csv, 1 in static_channels.csv, 1 in kpi_tags.csv\n"
     )
     assert counts(raw, 11111) == [0, 0, 0, 0]
     assert counts(raw, 22222) == [2, 1, 1, 1]
@@ -154,7 +158,7 @@ def test_a_project_that_is_being_loaded_stays(
     assert (texts(), counts(raw, 11111)) == (before, [2, 1, 1, 1])
 
 
-def test_all_raw_rows_go_or_none(raw: psycopg.Connection) -> None:
+def test_all_rows_go_or_none(raw: psycopg.Connection) -> None:
     before = texts()
     raw.execute(
         """
@@ -176,3 +180,232 @@ def test_a_seed_that_cannot_be_edited_stops_it_before_anything(raw: psycopg.Conn
     assert result.exit_code == 2
     assert "kpi_tags.csv:1:1" in result.stderr
     assert counts(raw, 11111) == [2, 1, 1, 1]
+
+
+@pytest.fixture
+def marts(raw: psycopg.Connection) -> psycopg.Connection:
+    """A table like those of dbt in each of its schemas, with a row of each project."""
+    for schema, kind in (("staging", "bigint"), ("intermediate", "bigint"), ("seeds", "text")):
+        raw.execute(
+            f"""
+            create schema ringostat_{schema};
+            create table ringostat_{schema}."a Table" (project_id {kind}, digits text);
+            insert into ringostat_{schema}."a Table" values ('11111', '38044'), ('22222', '38044');
+            create view ringostat_{schema}.a_view as select * from ringostat_{schema}."a Table";
+            """
+        )
+    raw.execute("create table ringostat_raw.added_later (project_id bigint)")
+    raw.execute("insert into ringostat_raw.added_later values (11111), (22222)")
+    return raw
+
+
+def everywhere(conn: psycopg.Connection, project_id: int) -> int:
+    """How many rows the tables of `marts` hold of a project, and all of the raw schema."""
+    found = sum(counts(conn, project_id))
+    for schema in ("staging", "intermediate", "seeds"):
+        query = f'select count(*) from ringostat_{schema}."a Table" where project_id = %s'
+        found += conn.execute(query, [str(project_id)]).fetchone()[0]
+    query = "select count(*) from ringostat_raw.added_later where project_id = %s"
+    return found + conn.execute(query, [project_id]).fetchone()[0]
+
+
+def test_it_goes_from_every_table_of_the_warehouse(marts: psycopg.Connection) -> None:
+    assert everywhere(marts, 11111) == 8
+    result = ringostat("project", "delete", "11111", "--yes")
+    assert "1 rows in ringostat_staging.a Table" in result.stdout
+    assert everywhere(marts, 11111) == 0
+    assert everywhere(marts, 22222) == 8
+
+
+@pytest.mark.parametrize("layer", ["raw", "dbt", "channels"])
+def test_what_an_interrupted_deletion_left_goes_by_the_same_command(
+    marts: psycopg.Connection, seeds: Callable[..., Path], layer: str
+) -> None:
+    seeds(SALON)
+    if layer != "raw":
+        for table in ("calls", "forms", "loads", "added_later"):
+            marts.execute(f"delete from ringostat_raw.{table} where project_id = 11111")
+    if layer == "channels":
+        for schema in ("staging", "intermediate", "seeds"):
+            marts.execute(
+                f"""delete from ringostat_{schema}."a Table" where project_id = '11111'"""
+            )
+    result = ringostat("project", "delete", "11111", "--yes")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("project 11111 (not in projects.csv) is deleted: ")
+    assert everywhere(marts, 11111) == 0
+    assert all("11111" not in text for text in texts().values())
+    assert ringostat("project", "delete", "11111", "--yes").exit_code == 2
+
+
+def test_projects_csv_is_edited_while_no_load_can_run(
+    marts: psycopg.Connection, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row goes before the deletion can be seen; channels and tags go after."""
+    seen = []
+
+    def save(seed: csv_file.Seed, kept: object) -> None:
+        with database.connect(warehouse) as other:
+            try:
+                with raw_tables.lock(other, project):
+                    is_locked = False
+            except LoadError:
+                is_locked = True
+            seen.append((seed.file.name, is_locked, everywhere(other, 11111)))
+
+    project = read_projects()[0]
+    monkeypatch.setattr("loader.csv_file.Seed.save", save)
+    ringostat("project", "delete", "11111", "--yes")
+    assert seen == [
+        ("projects.csv", True, 8),
+        ("static_channels.csv", False, 0),
+        ("kpi_tags.csv", False, 0),
+    ]
+
+
+@contextmanager
+def held(conn: psycopg.Connection, key: str, mode: str) -> Iterator[None]:
+    """A transaction that holds a lock, as an import of forms or a model of dbt does."""
+    with conn.transaction():
+        conn.execute(f"select pg_advisory_xact_lock{mode}(hashtextextended(%s, 0))", [key])
+        yield
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [
+        ("ringostat build ringostat", "_shared"),
+        ("ringostat build ringostat", ""),
+        ("ringostat forms 11111", ""),
+    ],
+)
+def test_it_waits_for_who_is_writing(
+    marts: psycopg.Connection, warehouse: dict[str, str], key: str, mode: str
+) -> None:
+    """What a build or an import writes until it ends goes too."""
+    results: list[Result] = []
+    command = ("project", "delete", "11111", "--yes")
+    deletion = threading.Thread(target=lambda: results.append(ringostat(*command)))
+    with database.connect(warehouse) as other, database.connect(warehouse) as watching:
+        with held(other, key, mode):
+            deletion.start()
+            waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+            while deletion.is_alive() and watching.execute(waiting).fetchone() == (0,):
+                pass
+            assert not results
+            other.execute("""insert into ringostat_staging."a Table" values (11111, '38044')""")
+            other.execute(
+                "insert into ringostat_raw.forms select 11111, 'late', now(), '{}', 1, now(), now()"
+            )
+        deletion.join()
+    assert results[0].exit_code == 0
+    assert everywhere(marts, 11111) == 0
+    assert ("a dbt build is running: waiting for it" in results[0].stderr) == ("build" in key)
+
+
+# -------------------------------------------------------------------------------- contact delete
+
+
+NUMBER = "380501234567"
+
+
+@pytest.fixture
+def client(setting: Setting) -> Setting:
+    """One project, with calls of two clients and a form of one of them."""
+    day = datetime(2024, 3, 1, 12)
+    setting.project.calls = [
+        call(day, "first", caller=f"+{NUMBER}"),
+        call(day.replace(hour=13), "", caller=f'"Ann" <{NUMBER}>', dst="1"),
+        call(day.replace(hour=14), "dialled", caller="101", dst=NUMBER, call_type="out"),
+        call(day.replace(hour=15), "other", caller="380671234567"),
+        call(day.replace(hour=16), "to us", caller="380671234568", dst=NUMBER, call_type="in"),
+    ]
+    setting.load()
+    Path("forms.jsonl").write_text(
+        '{"form_id": "f1", "submitted_at": "2024-03-01T10:00:00Z", "phone": "+380 50 1234567"}\n'
+        '{"submitted_at": "2024-03-02T10:00:00Z", "phone": "380671234567"}\n'
+    )
+    ringostat("forms", "import", "forms.jsonl", "--project", "11111")
+    return setting
+
+
+def delete_contacts(*arguments: str, typed: str = "") -> Result:
+    return ringostat("contact", "delete", "--project", "11111", "--yes", *arguments, typed=typed)
+
+
+def forms(conn: psycopg.Connection) -> int:
+    return conn.execute("select count(*) from ringostat_raw.forms").fetchone()[0]
+
+
+def test_the_contacts_of_a_number_go_and_do_not_come_back(client: Setting) -> None:
+    result = delete_contacts("--caller", typed="+38 (050) 123-45-67\n")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "project 11111 (Clinic): deleted 3 calls and 1 forms of 2024-03-01 to 2024-03-01\n"
+    )
+    assert NUMBER not in result.stdout + result.stderr
+    assert client.raw("call_id") == [("other",), ("to us",)]
+    later = call(datetime(2024, 3, 1, 17), "later", caller=NUMBER)
+    client.project.calls = [*client.project.calls, later]
+    assert "6 calls read: 1 new, 0 changed" in client.load().stdout
+    assert client.raw("call_id") == [("later",), ("other",), ("to us",)]
+    again = ringostat("forms", "import", "forms.jsonl", "--project", "11111")
+    assert "0 new, 0 changed" in again.stdout
+    assert forms(client.conn) == 1
+    assert "0 new, 0 changed, 0 removed" in client.load().stdout
+
+
+def test_a_contact_goes_by_its_id(client: Setting) -> None:
+    assert delete_contacts("first", "f1").exit_code == 0
+    assert ("first",) not in client.raw("call_id")
+    assert len(client.raw("call_id")) == 4
+    assert forms(client.conn) == 1
+    client.load()
+    assert ("first",) not in client.raw("call_id")
+
+
+def test_what_is_remembered_does_not_tell_the_number(client: Setting) -> None:
+    hashed = [call_id for (call_id,) in client.raw("call_id") if call_id.startswith("sha256:")]
+    delete_contacts("--caller", typed=NUMBER)
+    kept = client.conn.execute("select deleted_contacts::text from ringostat_raw.deleted_contacts")
+    text = " ".join(row for (row,) in kept)
+    assert len(hashed) == 1
+    assert hashed[0].removeprefix("sha256:") not in text
+    assert NUMBER not in text
+    assert "first" not in text
+
+
+def test_a_contact_of_another_project_stays(client: Setting) -> None:
+    client.conn.execute(
+        "insert into ringostat_raw.calls select 22222, call_id, call_at, payload, load_id,"
+        " first_loaded_at, loaded_at from ringostat_raw.calls"
+    )
+    delete_contacts("--caller", typed=NUMBER)
+    assert counts(client.conn, 22222)[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "message"),
+    [
+        (["nobody"], "", "no call and no form with the id nobody"),
+        (["--caller"], "380990000000", "no call and no form of this number"),
+        (["--caller"], "unknown", "a phone number must have digits"),
+        (["first", "--caller"], NUMBER, "give either ids or --caller"),
+        ([], "", "give either ids or --caller"),
+    ],
+)
+def test_a_deletion_of_nothing(
+    client: Setting, arguments: list[str], typed: str, message: str
+) -> None:
+    result = delete_contacts(*arguments, typed=typed)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "380990000000" not in result.stderr
+    assert counts(client.conn, 11111)[:2] == [5, 2]
+
+
+def test_without_a_terminal_it_does_not_delete_contacts(client: Setting) -> None:
+    result = ringostat("contact", "delete", "--project", "11111", "first")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert counts(client.conn, 11111)[:2] == [5, 2]

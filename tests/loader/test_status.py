@@ -15,6 +15,34 @@ from .hostile import always, response
 from .support import Setting, ringostat
 
 
+@pytest.fixture
+def build(setting: Setting) -> Callable[[], None]:
+    """`build()` takes what has landed into tables like those of dbt."""
+    setting.conn.execute(
+        """
+        create schema ringostat_staging;
+        create schema ringostat_intermediate;
+        create table ringostat_staging.stg_ringostat__calls
+            (project_id bigint, call_at timestamptz, loaded_at timestamptz, staged_at timestamptz);
+        create table ringostat_intermediate.int_conversions
+            (project_id bigint, staged_at timestamptz);
+        """
+    )
+
+    def run() -> None:
+        setting.conn.execute(
+            """
+            truncate ringostat_staging.stg_ringostat__calls, ringostat_intermediate.int_conversions;
+            insert into ringostat_staging.stg_ringostat__calls
+            select project_id, call_at, loaded_at, loaded_at from ringostat_raw.calls;
+            insert into ringostat_intermediate.int_conversions
+            select project_id, loaded_at from ringostat_raw.calls;
+            """
+        )
+
+    return run
+
+
 def one_status(*arguments: str) -> dict:
     (row,) = json.loads(ringostat("status", "--json", *arguments).stdout)
     return row
@@ -32,13 +60,15 @@ def test_never_loaded(setting: Setting) -> None:
         "calls": 0,
         "first_call_at": None,
         "last_call_at": None,
+        "built_until": None,
     }
     assert setting.conn.execute("select to_regnamespace('ringostat_raw')").fetchone() == (None,)
 
 
-def test_loaded_then_failed_then_loaded(setting: Setting) -> None:
+def test_loaded_then_failed_then_loaded(setting: Setting, build: Callable[[], None]) -> None:
     setting.project.calls = [call("2024-06-01T12:00:00+0300"), call("2024-06-02T12:00:00+0300")]
     ringostat("load")
+    build()
     status = one_status()
     assert status["status"] == "loaded"
     assert status["calls"] == 2
@@ -60,7 +90,9 @@ def test_loaded_then_failed_then_loaded(setting: Setting) -> None:
     assert one_status()["status"] == "loaded"
 
 
-def test_stale(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stale(
+    setting: Setting, build: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     setting.load("--until", "2024-03-01")
     status = one_status()
     assert status["status"] == "stale"
@@ -73,10 +105,39 @@ def test_stale(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "RINGOSTAT_STALE_HOURS" in result.stderr
 
 
-def test_a_gap_after_load_from_is_stale(setting: Setting) -> None:
+def test_a_gap_after_load_from_is_stale(setting: Setting, build: Callable[[], None]) -> None:
     setting.load("--since", "2024-02-01")
     status = one_status()
     assert (status["status"], status["loaded_until"]) == ("stale", None)
+
+
+def test_what_no_build_has_taken_is_not_built(setting: Setting, build: Callable[[], None]) -> None:
+    first, second = call("2024-06-01T12:00:00+0300"), call("2024-06-02T12:00:00+0300")
+    setting.project.calls = [first, second]
+    setting.load()
+    before = one_status()
+    assert (before["status"], before["built_until"]) == ("not_built", None)
+    build()
+    built = one_status()
+    assert (built["status"], built["built_until"]) == ("stale", built["loaded_until"])
+
+    setting.project.calls = [first, {**second, "disposition": "BUSY"}]
+    setting.load()
+    changed = one_status()
+    assert changed["status"] == "not_built"
+    assert changed["built_until"] == "2024-06-02T09:00:00+00:00"
+    build()
+    assert one_status()["status"] == "stale"
+
+    # staged, and no further: a build that failed in between
+    setting.conn.execute("delete from ringostat_intermediate.int_conversions")
+    assert one_status()["status"] == "not_built"
+
+
+def test_without_marts_nothing_is_built(setting: Setting) -> None:
+    setting.load()
+    status = one_status()
+    assert (status["status"], status["built_until"]) == ("not_built", None)
 
 
 def test_inactive(setting: Setting, seeds: Callable[..., Path]) -> None:
@@ -85,16 +146,81 @@ def test_inactive(setting: Setting, seeds: Callable[..., Path]) -> None:
     assert one_status()["status"] == "inactive"
 
 
-def test_the_table(setting: Setting) -> None:
+def test_a_line_in_a_pipe_is_whole_and_in_the_zone_of_the_project(
+    setting: Setting, build: Callable[[], None]
+) -> None:
     setting.load("--until", "2024-03-01")
+    error = "word " * 60 + "end"
+    setting.conn.execute("update ringostat_raw.loads set error = %s", [error])
     result = ringostat("status")
     assert result.exit_code == 0
-    for word in ("11111", "Clinic", "stale", "2024-02-29 22:00 UTC"):
-        assert word in result.stdout
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("11111 Clinic: stale; loaded until 2024-03-01 00:00 EET (")
+    assert "; in the marts until 2024-03-01 00:00 EET; 0 calls; " in line
+    assert line.endswith(error)
+
+
+def test_the_table_of_a_terminal(
+    setting: Setting, build: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "300")
+    setting.load("--until", "2024-03-01")
+    shown = ringostat("status").stdout
+    for word in ("11111 Clinic", "stale", "2024-03-01 00:00 EET", "in the marts until"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("text", ["a[/]b", "400 [/b] x", "[bold red]x", ":house: y"])
+def test_text_is_shown_as_it_is(
+    setting: Setting,
+    seeds: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    is_terminal: bool,
+) -> None:
+    monkeypatch.setattr("rich.console.Console.is_terminal", is_terminal)
+    monkeypatch.setenv("COLUMNS", "300")
+    setting.load("--until", "2024-03-01")
+    setting.conn.execute("update ringostat_raw.loads set error = %s", [text])
+    seeds(f"11111,{text},,Europe/Kyiv,,2024-01-01,true")
+    result = ringostat("status")
+    assert result.exit_code == 0
+    assert result.stdout.count(text) == 2
+
+
+def test_check_names_each_project_that_needs_somebody(
+    setting: Setting, build: Callable[[], None], seeds: Callable[..., Path]
+) -> None:
+    ringostat("load")
+    healthy = ringostat("status", "--check")
+    assert (healthy.exit_code, healthy.stdout) == (0, "")
+    seeds(
+        "11111,Clinic,,Europe/Kyiv,,2024-01-01,true",
+        "22222,Salon,,Asia/Almaty,,2024-01-01,true",
+        "33333,Closed,,Asia/Almaty,,2024-01-01,false",
+    )
+    ill = ringostat("status", "--check")
+    assert ill.exit_code == 1
+    (line,) = ill.stdout.splitlines()
+    assert line.startswith("22222 Salon: never_loaded; loaded until never; ")
+    assert ringostat("status").exit_code == 0
+    seen = ringostat("status", "--check", "--json")
+    assert [row["project_id"] for row in json.loads(seen.stdout)] == [22222]
+    assert seen.exit_code == 1
+
+
+def test_without_projects_it_names_connect(setting: Setting, seeds: Callable[..., Path]) -> None:
+    seeds()
+    result = ringostat("status")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "`ringostat connect`" in result.stderr
+    assert ringostat("status", "--check").exit_code == 1
 
 
 def test_the_fields_are_those_of_the_contract() -> None:
     assert set(Status.__dataclass_fields__) == {
         *("project_id", "project_name", "status", "loaded_until", "last_loaded_at", "last_error"),
-        *("calls", "first_call_at", "last_call_at", "hours_behind"),
+        *("calls", "first_call_at", "last_call_at", "hours_behind", "built_until"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 
 from loader import database
 from loader import raw as raw_tables
+from loader.commands import lifecycle
 from loader.commands.status import read_status
 from loader.projects import read_projects
 
@@ -25,6 +27,7 @@ from .support import run_program as _run
 
 Build = Callable[..., None]
 
+NO_TESTS = ("--exclude-resource-type", "test", "unit_test")
 EVERY_WARNING = '{"error": "all"}'  # is an error
 
 
@@ -291,24 +294,41 @@ def _salt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", "salt-of-the-test")
 
 
-@pytest.mark.parametrize(("hours", "expected"), [(1, 0), (30, 0), (60, 1)])
-def test_freshness_is_that_of_the_load_log(
-    hours: int, expected: int, raw: psycopg.Connection, dbt_folder: Path
+@pytest.mark.parametrize(
+    ("hours", "shown", "expected"),
+    [((1, 1), "PASS", 0), ((1, 30), "WARN", 0), ((1, 60), "ERROR", 1), ((1, None), "ERROR", 1)],
+)
+def test_source_freshness_is_that_of_the_active_project_that_was_landed_longest_ago(
+    hours: tuple[int, int | None],
+    shown: str,
+    expected: int,
+    raw: psycopg.Connection,
+    seeds: Path,
+    dbt_folder: Path,
+    build: Build,
 ) -> None:
     """The only call is years old, which is no fault; that nothing was loaded lately is one."""
-    raw.execute(
-        """
-        insert into ringostat_raw.loads
-            (project_id, window_from, window_to, status, started_at, finished_at)
-        values
-            (1, now() - interval '1 day', now(), 'loaded', now(), now() - %s * interval '1 hour'),
-            (1, now() - interval '1 day', now(), 'failed', now(), now())
-        """,
-        [hours],
+    (seeds / "projects.csv").write_text(
+        ONE_PROJECT
+        + "2,Salon,,Europe/Kyiv,,2024-01-01,true\n"
+        + "3,Closed,,Europe/Kyiv,,2024-01-01,false\n"
     )
+    build("--select", "projects", "stg_config__projects", *NO_TESTS)
+    for project_id, ago in enumerate(hours, 1):
+        if ago is not None:
+            raw.execute(
+                """
+                insert into ringostat_raw.loads
+                    (project_id, window_from, window_to, status, started_at, finished_at)
+                values
+                    (%(id)s, now(), now(), 'loaded', now(), now() - %(ago)s * interval '1 hour'),
+                    (%(id)s, now(), now(), 'failed', now(), now())
+                """,
+                {"id": project_id, "ago": ago},
+            )
     checked = _dbt(dbt_folder, "source", "freshness")
     assert checked.returncode == expected, checked.stdout
-    assert ("WARN" in checked.stdout) == (hours == 30)
+    assert f"{shown} " in checked.stdout.replace("[", " ")
 
 
 def test_the_command_and_the_mart_agree_on_the_load_status(
@@ -323,7 +343,12 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
         + "5,Inactive,,Europe/Kyiv,,2024-01-01,false\n"
         + "6,Failed from the first,,Europe/Kyiv,,2024-01-01,true\n"
         + "7,With a gap at its begin,,Europe/Kyiv,,2023-01-01,true\n"
+        + "8,Landed after the build,,Europe/Kyiv,,2024-01-01,true\n"
+        + "9,Staged but no further,,Europe/Kyiv,,2024-01-01,true\n"
+        + "10,Never built,,Europe/Kyiv,,2024-01-01,true\n"
     )
+    for project_id in (8, 9):
+        _land(raw, "built", project_id)
     raw.execute(
         """
         insert into ringostat_raw.loads
@@ -335,11 +360,18 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
             (3, now(), now(), 'failed', now(), now(), 'no key'),
             (5, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
             (6, now(), now(), 'failed', now(), now(), 'no key'),
-            (7, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
+            (7, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (8, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (9, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (10, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
         """
     )
     raw.execute(raw_tables.TABLES)  # fills load_state from the log
     build()
+    _land(raw, "of 9, staged", 9)
+    build("--select", "stg_ringostat__calls", *NO_TESTS)
+    _land(raw, "of 8, landed", 8)
+    _land(raw, "of 10, landed", 10)
     mart = {
         row["project_id"]: row
         for row in raw.cursor(row_factory=dict_row).execute(
@@ -355,7 +387,13 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
         5: "inactive",
         6: "failed",
         7: "stale",
+        8: "not_built",
+        9: "not_built",
+        10: "not_built",
     }
+    call_at = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
+    assert [told[number].built_until for number in (8, 9, 10)] == [call_at, call_at, None]
+    assert told[1].built_until == told[1].loaded_until
     for number, status in told.items():
         row = mart[number]
         # Both count the hours until now, one a moment after the other.
@@ -363,6 +401,56 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
         assert (hours is None) == (status.hours_behind is None)
         assert hours is None or abs(float(hours) - status.hours_behind) <= 0.1
         assert row == {name: getattr(status, name) for name in row}
+
+
+def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    for call_id in ("b", "c"):
+        _land(raw, call_id, caller="380001", pool_name="Billboard")
+    _land(raw, "dialled", caller="101", dst="380002", call_type="out")
+    _land(raw, "z", caller="380009")
+    build(ringostat_primary_rule="first_contact")
+    flags = "select source_id, is_primary from ringostat_marts.fct_conversions order by 1"
+    assert raw.execute(flags).fetchall() == [("a", True), ("b", False), ("c", False), ("z", True)]
+
+    (project,) = read_projects()
+    for ids, number in ((["a"], None), ([], "380002")):
+        contacts = lifecycle.find_contacts(raw, project, ids, number)
+        lifecycle.delete_contacts(raw, contacts)
+    assert raw.execute(flags).fetchall() == [("b", False), ("c", False), ("z", True)]
+    # The key of a call that the company made holds the number that it dialled.
+    assert not raw.execute(
+        "select from ringostat_intermediate.int_attribution_keys where dst = '380002'"
+        " union all select from ringostat_staging.stg_ringostat__calls where call_id = 'dialled'"
+    ).fetchall()
+
+    build(ringostat_primary_rule="first_contact")
+    everything = "select * from ringostat_intermediate.int_conversions order by conversion_id"
+    incremental = raw.execute(everything).fetchall()
+    assert raw.execute(flags).fetchall() == [("b", True), ("c", False), ("z", True)]
+    build("--full-refresh", ringostat_primary_rule="first_contact")
+    assert raw.execute(everything).fetchall() == incremental
+
+
+def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    _land(raw, "b", caller="380002")
+    build()
+    lifecycle.delete(raw, lifecycle.listed_or_not(1))
+    assert "Clinic" not in (seeds / "projects.csv").read_text()
+    for schema in ("raw", "staging", "intermediate", "seeds", "marts"):
+        for relation in _relations(raw, f"ringostat_{schema}"):
+            query = sql.SQL("select * from {} as t where t::text ~ '380001|380002'")
+            assert not raw.execute(query.format(sql.Identifier(*relation))).fetchall()
+
+    (seeds / "projects.csv").write_text(ONE_PROJECT)
+    _land(raw, "c", caller="380003")
+    build()
+    for table in ("staging.stg_ringostat__calls", "intermediate.int_conversions"):
+        assert _one(raw, f"select count(*) from ringostat_{table}") == 1
+    assert _one(raw, "select source_id from ringostat_marts.fct_conversions") == "c"
 
 
 def test_a_field_nobody_has_heard_of_is_a_warning(
