@@ -16,11 +16,15 @@ What they need:
     csv_file.py     a CSV whose cells have places
     database.py     where Postgres is
     settings.py     every RINGOSTAT_* variable
+    call_card.py    the one field that names the project of a call
+    masking.py      what a log must not hold
+    deletions.py    calls and forms that must not come back
     errors.py       how a command fails
 
 Beside it:
 
     forms.py        the other way in: files of form requests
+    workbook.py     an XLSX file, read safely
     commands/       what `ringostat` does, a file for each command
     sandbox/        a made-up Ringostat to try things on
 """

@@ -255,7 +255,7 @@ def test_ctrl_c_does_not_build(setting: Setting, monkeypatch: pytest.MonkeyPatch
         raise Interrupted([])
 
     monkeypatch.setattr("loader.commands.cli.load_projects", interrupt)
-    monkeypatch.setattr("loader.commands.cli.dbt", lambda *_: pytest.fail("dbt was run"))
+    monkeypatch.setattr("loader.commands.cli.build", lambda *_: pytest.fail("dbt was run"))
     result = ringostat("run")
     assert result.exit_code == 1
     assert "Aborted" in result.stderr
