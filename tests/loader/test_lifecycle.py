@@ -117,8 +117,8 @@ def test_a_deleted_project_leaves_nothing(raw: psycopg.Connection) -> None:
     assert result.exit_code == 0
     assert result.stdout == (
         "project 11111 (Clinic, Kyiv) is deleted: 2 rows in ringostat_raw.calls, "
-        "1 rows in ringostat_raw.rejected_calls, "
         "1 rows in ringostat_raw.forms, 1 rows in ringostat_raw.loads, "
+        "1 rows in ringostat_raw.rejected_calls, "
         "1 in projects.csv, 1 in static_channels.csv, 1 in kpi_tags.csv\n"
     )
     assert counts(raw, 11111) == [0, 0, 0, 0]
@@ -210,11 +210,11 @@ def everywhere(conn: psycopg.Connection, project_id: int) -> int:
 
 
 def test_it_goes_from_every_table_of_the_warehouse(marts: psycopg.Connection) -> None:
-    assert everywhere(marts, 11111) == 8
+    assert everywhere(marts, 11111) == 9
     result = ringostat("project", "delete", "11111", "--yes")
     assert "1 rows in ringostat_staging.a Table" in result.stdout
     assert everywhere(marts, 11111) == 0
-    assert everywhere(marts, 22222) == 8
+    assert everywhere(marts, 22222) == 9
 
 
 @pytest.mark.parametrize("layer", ["raw", "dbt", "channels"])
@@ -223,7 +223,7 @@ def test_what_an_interrupted_deletion_left_goes_by_the_same_command(
 ) -> None:
     seeds(SALON)
     if layer != "raw":
-        for table in ("calls", "forms", "loads", "added_later"):
+        for table in ("calls", "rejected_calls", "forms", "loads", "added_later"):
             marts.execute(f"delete from ringostat_raw.{table} where project_id = 11111")
     if layer == "channels":
         for schema in ("staging", "intermediate", "seeds"):
@@ -257,7 +257,7 @@ def test_projects_csv_is_edited_while_no_load_can_run(
     monkeypatch.setattr("loader.csv_file.Seed.save", save)
     ringostat("project", "delete", "11111", "--yes")
     assert seen == [
-        ("projects.csv", True, 8),
+        ("projects.csv", True, 9),
         ("static_channels.csv", False, 0),
         ("kpi_tags.csv", False, 0),
     ]
@@ -401,11 +401,11 @@ def test_a_deletion_of_nothing(
     assert result.exit_code == 2
     assert message in result.stderr
     assert "380990000000" not in result.stderr
-    assert counts(client.conn, 11111)[:2] == [5, 2]
+    assert counts(client.conn, 11111)[:3] == [5, 0, 2]
 
 
 def test_without_a_terminal_it_does_not_delete_contacts(client: Setting) -> None:
     result = ringostat("contact", "delete", "--project", "11111", "first")
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    assert counts(client.conn, 11111)[:2] == [5, 2]
+    assert counts(client.conn, 11111)[:3] == [5, 0, 2]

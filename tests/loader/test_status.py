@@ -151,7 +151,7 @@ def test_a_line_in_a_pipe_is_whole_and_in_the_zone_of_the_project(
 ) -> None:
     setting.load("--until", "2024-03-01")
     error = "word " * 60 + "end"
-    setting.conn.execute("update ringostat_raw.loads set error = %s", [error])
+    setting.conn.execute("update ringostat_raw.load_state set error = %s", [error])
     result = ringostat("status")
     assert result.exit_code == 0
     (line,) = result.stdout.splitlines()
@@ -183,7 +183,7 @@ def test_text_is_shown_as_it_is(
     monkeypatch.setattr("rich.console.Console.is_terminal", is_terminal)
     monkeypatch.setenv("COLUMNS", "300")
     setting.load("--until", "2024-03-01")
-    setting.conn.execute("update ringostat_raw.loads set error = %s", [text])
+    setting.conn.execute("update ringostat_raw.load_state set error = %s", [text])
     seeds(f"11111,{text},,Europe/Kyiv,,2024-01-01,true")
     result = ringostat("status")
     assert result.exit_code == 0
