@@ -367,7 +367,6 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
             (10, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
         """
     )
-    raw.execute(raw_tables.TABLES)  # as an upgrade does: what the log says goes into load_state
     raw.execute(raw_tables.TABLES)  # fills load_state from the log
     build()
     _land(raw, "of 9, staged", 9)
