@@ -91,9 +91,7 @@ def test_every_setting_of_the_code_is_in_the_table_and_the_reverse() -> None:
 
 def test_every_var_is_in_the_table_and_the_reverse() -> None:
     project = yaml.safe_load((ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
-    assert set(re.findall(r"\bringostat_[a-z_]+\b", SETTINGS)) >= set(project["vars"])
-    rows = re.findall(r"^\| (?:var)? ?\| (.*?) \|", SETTINGS, re.MULTILINE)
-    named = set(re.findall(r"`(ringostat_[a-z_]+)`", "\n".join(rows)))
+    named = set(re.findall(r"`(ringostat_[a-z_]+)`", SETTINGS.split("## dbt vars")[1]))
     assert named == set(project["vars"])
 
 
@@ -118,7 +116,7 @@ def _messages_of_the_code() -> str:
 
 
 # What dbt and Postgres say themselves.
-_OF_OTHERS = ("could not extend file", "on_schema_change", "out of sync")
+_OF_OTHERS = ("could not extend file", "on_schema_change", "out of sync", "staged_at does not")
 
 
 def test_every_message_of_the_troubleshooting_table_exists() -> None:
