@@ -124,11 +124,11 @@ def test_dbt_does_not_get_the_salt(
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
     environments = []
 
-    def run(*_: object, env: dict[str, str], **__: object) -> subprocess.CompletedProcess[str]:
-        environments.append(env)
-        return subprocess.CompletedProcess([], 0)
+    def run(arguments: object, environment: dict[str, str]) -> int:
+        environments.append(environment)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr("loader.commands.dbt._run", run)
     assert dbt("build") == 0
     assert SALT not in environments[0].values()
     assert os.environ["RINGOSTAT_CALLER_SALT"] == SALT

@@ -57,7 +57,7 @@ def test_both_checkers_accept_the_same_rows(
 ) -> None:
     for name, right in RIGHT.items():
         append(seeds, name, *right)
-    assert check.find_faults() == []
+    assert not [fault for fault in check.find_faults() if not fault.is_warning]
     staging = ("path:models/staging/config", "--indirect-selection", "empty")
     built = run_dbt(dbt_folder, *SEED_TESTS, *staging)
     assert built.returncode == 0, built.stdout
