@@ -1,8 +1,10 @@
 """No row is skipped for good, whatever is built while whatever lands.
 
-One thread changes the world: calls and forms land, change and go, seeds are edited, projects are
-deleted. The other thread builds: everything, parts, two builds at once, builds that are killed. One
-plain build at the end must leave every table as a full refresh in another schema makes it.
+One thread changes the world: calls and forms land, change and go, seeds are edited, also wrongly,
+projects are unlisted and listed again, and projects and single contacts are deleted by the
+command's functions. The other thread builds: everything, parts, two builds at once, builds that are
+killed. One plain build at the end must leave every table as a full refresh in another schema makes
+it.
 
 RINGOSTAT_TESTS_MINUTES is how long it goes on, RINGOSTAT_TESTS_SEED what it begins with.
 """
@@ -10,6 +12,7 @@ RINGOSTAT_TESTS_MINUTES is how long it goes on, RINGOSTAT_TESTS_SEED what it beg
 from __future__ import annotations
 
 import csv
+import io
 import os
 import random
 import signal
@@ -20,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -32,8 +35,9 @@ from psycopg.types.json import Jsonb
 from loader import ROOT, database, raw
 from loader.commands import lifecycle
 from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.errors import ConfigurationError
 from loader.projects import COLUMNS as PROJECT_COLUMNS
-from loader.projects import read_projects
+from loader.projects import Project, read_projects
 
 # Read before the fixtures take the developer's settings away.
 MINUTES = float(os.environ.get("RINGOSTAT_TESTS_MINUTES", "1.5"))
@@ -51,6 +55,14 @@ SELECTIONS = (
     ("int_tag_keys", "int_tags"),
     ("int_conversions",),
     ("resource_type:seed", "path:models/staging/config"),
+)
+# Cells that stop the build of the staging models of configuration: file, right and wrong text.
+FAULTS = (
+    ("projects", "UTC", "Europe/Kyjiw"),
+    ("projects", "2024-01-01", "01.01.2024"),
+    ("static_channels", "pool_name", "pool"),
+    ("static_channels", "2024-05-03", "03.05.2024"),
+    ("kpi_tags", "category_number", "category"),
 )
 # When something was worked out, and with what, differs from a full refresh; so do keys that no
 # contact has any longer, which label nothing.
@@ -73,7 +85,9 @@ class World:
         self._rng = rng
         self._ids = 0
         self._projects = {1: "Europe/Kyiv", 2: "America/New_York", 3: "UTC"}
+        self._unlisted: dict[int, str] = {}
         self._newest_project = 3
+        self._is_faulty = False
         raw.create_tables(self._conn)
         self.edit_seeds()
         for _ in range(10):
@@ -81,6 +95,8 @@ class World:
             self.import_forms()
 
     def close(self) -> None:
+        if self._is_faulty:
+            self.edit_seeds()
         self._conn.close()
 
     def change(self) -> None:
@@ -89,7 +105,10 @@ class World:
             self.import_forms: 20,
             self.change_calls: 20,
             self.edit_seeds: 3,
+            self.spoil_a_seed: 1,
+            self.list_other_projects: 0.5,
             self.delete_project: 0.5,
+            self.delete_contacts: 2,
         }
         (action,) = self._rng.choices(list(actions), list(actions.values()))
         action()
@@ -135,6 +154,7 @@ class World:
 
     def edit_seeds(self) -> None:
         rng, projects = self._rng, self._projects
+        self._is_faulty = False
         self._write(
             "projects",
             PROJECT_COLUMNS,
@@ -182,18 +202,69 @@ class World:
             ],
         )
 
-    def delete_project(self) -> None:
-        """By the command's function; a new project takes its place."""
-        project = self._rng.choice(read_projects())
-        lifecycle.delete(self._conn, project)
-        self._newest_project += 1
-        self._projects[self._newest_project] = self._projects.pop(project.project_id)
+    def spoil_a_seed(self) -> None:
+        """Until the next edit, every build of the configuration fails."""
+        name, right, wrong = self._rng.choice(FAULTS)
+        file = self._folder / f"{name}.csv"
+        text = file.read_text(encoding="utf-8")
+        self._is_faulty = self._is_faulty or right in text
+        self._replace(name, text.replace(right, wrong))
+
+    def list_other_projects(self) -> None:
+        """projects.csv loses a project of which everything else stays, or gets it back."""
+        here, there = self._projects, self._unlisted
+        if there:
+            here, there = there, here
+        project_id = self._rng.choice(list(here))
+        there[project_id] = here.pop(project_id)
         self.edit_seeds()
+
+    def delete_project(self) -> None:
+        """It is added again with its own number, at once or later, or another takes its place."""
+        project = self._any_project()
+        lifecycle.delete(self._conn, project)
+        zone = self._projects.pop(project.project_id)
+        outcome = self._rng.choice(["again", "later", "another"])
+        if outcome == "later":
+            self._unlisted[project.project_id] = zone
+        elif outcome == "again":
+            self._projects[project.project_id] = zone
+        if outcome == "another" or not self._projects:
+            self._newest_project += 1
+            self._projects[self._newest_project] = zone
+        self.edit_seeds()
+
+    def delete_contacts(self) -> None:
+        """A client's, by the phone number, or the newest ones, from which the builds read on."""
+        project, newest = self._any_project(), []
+        if self._rng.random() < 0.7:
+            rows = self._conn.execute(
+                """
+                select id from (
+                    select call_id as id, project_id, loaded_at from ringostat_raw.calls
+                    union all
+                    select form_id, project_id, loaded_at from ringostat_raw.forms
+                ) as landed
+                where project_id = %s order by loaded_at desc limit %s
+                """,
+                [project.project_id, self._rng.randint(1, 5)],
+            )
+            newest = [contact_id for (contact_id,) in rows]
+        number = None if newest else f"38000{self._rng.randint(1, 30)}"
+        with suppress(ConfigurationError):  # of most numbers there is nothing
+            contacts = lifecycle.find_contacts(self._conn, project, newest, number)
+            lifecycle.delete_contacts(self._conn, contacts)
+            self.counts["contacts deleted"] += len(contacts.calls) + len(contacts.forms)
+
+    def _any_project(self) -> Project:
+        if self._is_faulty:
+            self.edit_seeds()
+        return self._rng.choice(read_projects())
 
     @contextmanager
     def _landing(self, may_repeat: bool = False) -> Iterator[tuple[int, datetime]]:
         """A transaction as the loader's: it commits in order of the moment it writes."""
-        project_id = self._rng.choice(list(self._projects))
+        project_id = self._rng.choice([*self._projects, *self._unlisted])
         with self._conn.transaction():
             newest, now = self._conn.execute(
                 """
@@ -247,11 +318,15 @@ class World:
         )
 
     def _write(self, name: str, columns: tuple[str, ...], rows: list[dict]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self._replace(name, text.getvalue())
+
+    def _replace(self, name: str, text: str) -> None:
         new = self._folder / f"{name}.new"
-        with new.open("w", encoding="utf-8", newline="") as out:
-            writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        new.write_text(text, encoding="utf-8")
         new.replace(self._folder / f"{name}.csv")
 
 
@@ -287,7 +362,10 @@ class Builds:
         folder: str = "one",
         kill_at: int | None = None,
     ) -> None:
-        """Without tests. `kill_at`: at the start of which seed or model dbt is killed."""
+        """Without tests. `kill_at`: at the start of which seed or model dbt is killed.
+
+        Fails for no other reason than a faulty seed.
+        """
         place = self._folder / folder
         place.mkdir(exist_ok=True)
         (place / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
@@ -312,8 +390,10 @@ class Builds:
                 started += " START " in line
                 if started == kill_at:
                     child.send_signal(signal.SIGKILL)
-        killed = child.returncode == -signal.SIGKILL
-        assert killed or child.returncode == 0, "".join(said)
+        if child.returncode not in (0, -signal.SIGKILL):
+            faults = sum(", but must " in line for line in said)
+            assert 0 < faults == sum(" Error in " in line for line in said), "".join(said)
+            self.counts["stopped by a seed"] += 1
 
 
 @pytest.mark.slow
