@@ -176,7 +176,13 @@ def load(**options: Any) -> None:
 
 @main.command()
 @_load_options
-def run(**options: Any) -> None:
+@click.option(
+    "--full-refresh",
+    is_flag=True,
+    help="Build all tables anew: once, after an upgrade that CHANGELOG.md says needs it. "
+    "Views of your own on the marts go, and have to be created again.",
+)
+def run(full_refresh: bool, **options: Any) -> None:
     """Land calls, then build the marts: what cron calls.
 
     Faults in the CSVs stop it before anything is loaded. What has landed is built even if a project
@@ -191,7 +197,7 @@ def run(**options: Any) -> None:
     if not all(fault.is_warning for fault in faults):
         raise ConfigurationError("nothing was loaded or built: correct the CSVs first")
     is_loaded = _load(**options)
-    build()
+    build(*(["--full-refresh"] if full_refresh else []))
     click.echo("dbt build: the marts are up to date", err=True)
     if not is_loaded:
         raise SystemExit(1)

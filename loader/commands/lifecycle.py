@@ -278,16 +278,17 @@ def _delete_from_conversions(
     project_id = contacts.project.project_id
     keys = [f"call:{call_id}" for call_id in contacts.calls]
     keys += [f"form:{form_id}" for form_id in contacts.forms]
-    names = {
-        "table": sql.Identifier(*table),
-        "key": sql.Identifier(_CONVERSION_KEY),
-        "clock": sql.Identifier(_CLOCK),
-    }
+    names = {"table": sql.Identifier(*table), "key": sql.Identifier(_CONVERSION_KEY)}
     conn.execute(
         sql.SQL("delete from {table} where project_id = %s and {key} = any(%s)").format(**names),
         [project_id, keys],
     )
-    # A project whose newest rows were made with something else is worked out again as a whole.
+    _work_out_again(conn, table, project_id)
+
+
+def _work_out_again(conn: psycopg.Connection, table: tuple[str, str], project_id: int) -> None:
+    """The next build works the project's rows out again as a whole, because the newest of them are
+    made with nothing that it knows. By another one than the newest it would read on wrongly."""
     conn.execute(
         sql.SQL(
             """
@@ -298,7 +299,7 @@ def _delete_from_conversions(
                     select max({clock}) from {table} where project_id = %(project_id)s
                 )
             """
-        ).format(**names),
+        ).format(table=sql.Identifier(*table), clock=sql.Identifier(_CLOCK)),
         {"project_id": project_id},
     )
 
@@ -326,6 +327,8 @@ def _delete_unused_keys(
         if (intermediate, name) in stored:
             table = sql.Identifier(intermediate, name)
             conn.execute(query.format(table, used), {"project_id": project.project_id})
+    if (intermediate, "int_attribution") in stored:
+        _work_out_again(conn, (intermediate, "int_attribution"), project.project_id)
 
 
 # ------------------------------------------------------------------------------------------ both

@@ -1,7 +1,7 @@
 {#
-    CTE `name`: the rows of `relation` to work out in this run. All of them in a full build; else
-    those that arrived after their project's watermark, and all rows of a project that is to be worked
-    out again. `projects`, `made_with` and `newest` are those of `watermarks`.
+    CTE `name`: the rows of `relation` to work out in this run. All those of the listed projects in a
+    full build; else those that arrived after their project's watermark, and all rows of a project
+    that is to be worked out again. `projects`, `made_with` and `newest` are those of `watermarks`.
 #}
 {% macro new_rows(name, relation, projects, made_with='made_with', newest=none) %}
     {%- if is_incremental() -%}
@@ -15,6 +15,7 @@ watermarks as (
     {%- else -%}
 {{ name }} as (
     select * from {{ relation }}
+    where project_id in (select project_id from {{ projects }})
 )
     {%- endif -%}
 {% endmacro %}

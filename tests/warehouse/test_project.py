@@ -427,14 +427,53 @@ def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
     ).fetchall()
 
     build(ringostat_primary_rule="first_contact")
-    everything = (
-        "select to_jsonb(conversions) - 'staged_at'"
-        " from ringostat_intermediate.int_conversions as conversions order by conversion_id"
-    )
+    everything = """
+        select to_jsonb(conversions) - '{staged_at,made_with}'::text[]
+        from ringostat_intermediate.int_conversions as conversions
+        order by conversion_id
+    """
     incremental = raw.execute(everything).fetchall()
     assert raw.execute(flags).fetchall() == [("b", True), ("c", False), ("z", True)]
     build("--full-refresh", ringostat_primary_rule="first_contact")
     assert raw.execute(everything).fetchall() == incremental
+
+
+def test_an_edit_that_is_taken_back_after_the_newest_contact_is_deleted_leaves_no_label(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    for call_id in ("b", "c"):
+        _land(raw, call_id, pool_name=call_id)
+    build()
+    oldest, newest = raw.execute(
+        """
+        select (array_agg(pool_name order by staged_at, attribution_key))[1],
+            (array_agg(pool_name order by staged_at desc, attribution_key desc))[1]
+        from ringostat_intermediate.int_attribution
+        """
+    ).fetchone()
+    channels = seeds / "static_channels.csv"
+    before = channels.read_text()
+    channels.write_text(f"{before}1,pool_name,{oldest},outdoor,offline,Oak,,\n")
+    build()
+    labelled = "select count(channel_id) from ringostat_marts.fct_conversions"
+    assert _one(raw, labelled) == 1
+
+    newest_id = {"Billboard": "a"}.get(newest, newest)
+    (project,) = read_projects()
+    lifecycle.delete_contacts(raw, lifecycle.find_contacts(raw, project, [newest_id], None))
+    channels.write_text(before)
+    build()
+    assert _one(raw, labelled) == 0
+
+
+def test_a_full_refresh_holds_no_keys_of_a_project_that_is_not_listed(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    _land(raw, "b", project_id=2, dst="380002")
+    build("--full-refresh")
+    for table in ("int_attribution_keys", "int_tag_keys"):
+        projects = f"select array_agg(distinct project_id) from ringostat_intermediate.{table}"
+        assert _one(raw, projects) == [1]
 
 
 def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
