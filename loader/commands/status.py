@@ -104,13 +104,23 @@ def _facts(conn: psycopg.Connection, project: Project) -> dict:
 def _built(conn: psycopg.Connection, project: Project) -> dict:
     """`first_not_built`: the first call that waits for a build; `is_ever_built`: any was built.
 
-    Where there are no marts at all, nothing is built, not even what is loaded without calls.
+    Where there are no marts at all, nothing is built, not even what is loaded without calls. Nor is
+    it where an earlier version made them: the next build makes them anew.
     """
-    staging = f"{settings.schema('staging')}.stg_ringostat__calls"
-    conversions = f"{settings.schema('intermediate')}.int_conversions"
+    staging = (settings.schema("staging"), "stg_ringostat__calls")
+    conversions = (settings.schema("intermediate"), "int_conversions")
     (are_there,) = conn.execute(
-        "select to_regclass(%s) is not null and to_regclass(%s) is not null",
-        [staging, conversions],
+        """
+        select count(*) = 2
+        from pg_attribute
+        join pg_class on pg_class.oid = attrelid
+        join pg_namespace on pg_namespace.oid = relnamespace
+        where
+            ((nspname, relname) = (%s, %s) or (nspname, relname) = (%s, %s))
+            and attname = %s
+            and not attisdropped
+        """,
+        [*staging, *conversions, _CLOCK],
     ).fetchone()
     if not are_there:
         return {"is_ever_built": False, "is_waiting": True, "first_not_built": None}
@@ -171,8 +181,8 @@ def _built(conn: psycopg.Connection, project: Project) -> dict:
         from not_built
         """
     ).format(
-        staging=sql.Identifier(*staging.rsplit(".", 1)),
-        conversions=sql.Identifier(*conversions.rsplit(".", 1)),
+        staging=sql.Identifier(*staging),
+        conversions=sql.Identifier(*conversions),
         clock=sql.Identifier(_CLOCK),
     )
     found = conn.cursor(row_factory=dict_row).execute(query, {"project_id": project.project_id})

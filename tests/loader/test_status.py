@@ -140,6 +140,16 @@ def test_without_marts_nothing_is_built(setting: Setting) -> None:
     assert (status["status"], status["built_until"]) == ("not_built", None)
 
 
+def test_marts_of_an_earlier_version_are_not_built(
+    setting: Setting, build: Callable[[], None]
+) -> None:
+    setting.load()
+    build()
+    setting.conn.execute("alter table ringostat_staging.stg_ringostat__calls drop staged_at")
+    status = one_status()
+    assert (status["status"], status["built_until"]) == ("not_built", None)
+
+
 def test_inactive(setting: Setting, seeds: Callable[..., Path]) -> None:
     setting.load("--until", "2024-03-01")
     seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,false")
