@@ -95,12 +95,12 @@ def load_projects(
     with database.connect(warehouse) as conn:
         raw.create_tables(conn)
     stop = threading.Event()
+    futures: list[Future[Loaded]] = []
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [
-            pool.submit(_load_project, project, asked, warehouse, bar(project), stop)
-            for project in projects
-        ]
         try:
+            for project in projects:
+                show = bar(project)
+                futures.append(pool.submit(_load_project, project, asked, warehouse, show, stop))
             return [future.result() for future in futures]
         except KeyboardInterrupt:
             stop.set()

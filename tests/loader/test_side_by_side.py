@@ -16,7 +16,8 @@ import pytest
 from loader import ROOT, database, landing, raw
 from loader.errors import LoadError
 from loader.landing import Answer, Run
-from loader.projects import read_projects
+from loader.load import Interrupted, Show, load_projects
+from loader.projects import Project, read_projects
 from loader.sandbox import Sandbox, SandboxProject
 from loader.windows import Window
 
@@ -129,6 +130,40 @@ def test_a_project_that_is_gone_when_its_turn_comes(
         ).fetchone() == (0,)
 
 
+@pytest.mark.parametrize("deleted", [11111, 22222])
+def test_a_deletion_beside_a_load_of_several_projects(
+    three: Hostile, conn: psycopg.Connection, deleted: int
+) -> None:
+    """What is being loaded stays; what waits for its turn goes, and does not come back."""
+    load()
+    ended: list[int] = []
+
+    def delete(number: int, parameters: dict[str, str]) -> None:
+        if not ended:  # the first project's first request
+            command = ["project", "delete", str(deleted), "--yes"]
+            child = subprocess.run(
+                [sys.executable, "-m", "loader", *command], cwd=ROOT, check=False, timeout=60
+            )
+            ended.append(child.returncode)
+
+    three.fault = delete
+    exit_code, lines, _ = load("--since", "2024-01-01", "--jobs", "1")
+    calls = "select count(*) from ringostat_raw.calls where project_id = %s"
+    again = "29 calls read: 0 new, 0 changed, 0 removed"
+    assert (lines[CLINIC], lines[BAKERY]) == (again, again)
+    if deleted == 11111:
+        assert (ended, exit_code, lines[DEALER]) == ([1], 0, again)
+        assert conn.execute(calls, [deleted]).fetchone() == (29,)
+        assert len(read_projects()) == 3
+        return
+    assert (ended, exit_code) == ([0], 1)
+    assert "no longer lists it as active" in lines[DEALER]
+    for table in ("calls", "loads", "load_state", "known_fields", "rejected_calls"):
+        query = f"select count(*) from ringostat_raw.{table} where project_id = %s"
+        assert conn.execute(query, [deleted]).fetchone() == (0,)
+    assert [project.project_id for project in read_projects()] == [11111, 33333]
+
+
 # --- sessions --------------------------------------------------------------------------------
 
 
@@ -238,6 +273,19 @@ def test_ctrl_c_ends_at_once_and_tells_what_is_done(three: Hostile, answer: str)
     assert "Traceback" not in stderr
 
 
+def test_ctrl_c_while_projects_are_begun(three: Hostile) -> None:
+    """Those that are begun are told to stop, and those that are not are not begun."""
+
+    def bar(project: Project) -> Show:
+        if project.project_id == 22222:
+            raise KeyboardInterrupt
+        return lambda period, window, landed: None
+
+    with pytest.raises(Interrupted) as interrupted:
+        load_projects(read_projects(), jobs=2, bar=bar)
+    assert [result.project.project_id for result in interrupted.value.results] == [11111]
+
+
 def conn_has_loads(project_id: int) -> bool:
     with database.connect(database.environment()) as conn:
         return (
@@ -249,8 +297,6 @@ def conn_has_loads(project_id: int) -> bool:
 
 
 def test_ctrl_c_does_not_build(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    from loader.load import Interrupted
-
     def interrupt(*_: object) -> None:
         raise Interrupted([])
 
