@@ -17,7 +17,7 @@ from loader import call_card, deletions, raw, settings
 from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
-from loader.rows import Row, storable
+from loader.rows import Row, storable, unparsed_id
 from loader.windows import Window
 
 # Between the rows of an answer on their way to Postgres: the one separator that no JSON holds as it
@@ -83,13 +83,13 @@ class Staged:
     """An answer in the temporary table `answer`.
 
     `rows` begins with those that were `carried` here; a row's `place` in the table is its index,
-    less their number. `rejected` are rows with the reason.
+    less their number. `rejected` are rows with their call_id and the reason.
     """
 
     answer: Answer
     rows: list[Row]
     carried: int
-    rejected: list[tuple[Row, str]] = field(default_factory=list)
+    rejected: list[tuple[Row, str, str]] = field(default_factory=list)
     newly_rejected: int = 0
 
     def row(self, place: int) -> Row:
@@ -144,6 +144,7 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
         conn.execute(_CAREFUL_MOMENT)
         _expand(conn, run.project, staged, "pg_temp.moment")
     _check_project(conn, run.project)
+    _leave_out_deleted(conn, run.project)  # first: what is rejected is stored too
     _reject(conn, run, staged)
     repeated = conn.execute(
         """
@@ -154,7 +155,6 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
         """
     ).fetchall()
     run.repeated.update(call_id for (call_id,) in repeated)
-    _leave_out_deleted(conn, run.project)
     return staged
 
 
@@ -269,7 +269,7 @@ def _make_storable(staged: Staged) -> None:
             rows.append(storable(row))
             carried += index < staged.carried
         except RecursionError:
-            staged.rejected.append((row, "nested too deeply"))
+            staged.rejected.append((row, unparsed_id(row), "nested too deeply"))
     staged.rows, staged.carried = rows, carried
 
 
@@ -301,11 +301,11 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
     ).fetchall()
     for place, call_id, is_unreadable, _ in misplaced:
         reason = "unreadable calldate" if is_unreadable else f"outside the period asked, {window}"
-        staged.rejected.append((staged.row(place), reason))
-        run.rejected_ids.add(call_id)
+        staged.rejected.append((staged.row(place), call_id, reason))
+    run.rejected_ids.update(call_id for _, call_id, _ in staged.rejected)
     run.fetched += len(staged.answer.rows)
     before = len(run.rejected)
-    run.rejected.update(bytes(row) for row, _ in staged.rejected)
+    run.rejected.update(bytes(row) for row, _, _ in staged.rejected)
     staged.newly_rejected = len(run.rejected) - before
     if not _are_many(len(staged.rejected), len(staged.answer.rows)) and not (
         staged.newly_rejected and _are_many(len(run.rejected), run.fetched)
@@ -315,7 +315,9 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
         raise LoadError(f"{len(run.rejected)} calls are nested too deeply")
     # A zone explains the rest.
     _, call_id, is_unreadable, calldate = min(misplaced, key=lambda one: (one[2], one[0]))
-    call = f"call {call_id[:60]} (and {len(run.rejected) - 1} more)"
+    # An id that is a hash tells the caller's number to anybody who tries all of them.
+    which = "a call without uniqueid" if call_id.startswith("sha256:") else f"call {call_id[:60]}"
+    call = f"{which} (and {len(run.rejected) - 1} more)"
     shown = mask(str(calldate))[:40]
     if is_unreadable:
         raise LoadError(f"{call} has an unreadable calldate: {shown!r}")
@@ -522,15 +524,15 @@ def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object
 
 
 def _keep_rejected(conn: psycopg.Connection, staged: Staged, values: dict[str, object]) -> None:
-    for row, reason in staged.rejected:
+    for row, call_id, reason in staged.rejected:
         payload = bytes(row).decode(errors="replace").replace("\0", "\ufffd")
         conn.execute(
             """
             insert into ringostat_raw.rejected_calls
-                (project_id, digest, payload, reason, load_id, rejected_at)
-            values (%(project_id)s, hashtextextended(%(payload)s, 0), %(payload)s, %(reason)s,
-                    %(load_id)s, %(now)s)
+                (project_id, digest, call_id, payload, reason, load_id, rejected_at)
+            values (%(project_id)s, hashtextextended(%(payload)s, 0), %(call_id)s, %(payload)s,
+                    %(reason)s, %(load_id)s, %(now)s)
             on conflict do nothing
             """,
-            {**values, "payload": payload, "reason": reason},
+            {**values, "call_id": call_id, "payload": payload, "reason": reason},
         )

@@ -107,6 +107,7 @@ revoke all on ringostat_raw.settings from public;
 create table if not exists ringostat_raw.rejected_calls (
     project_id bigint not null,
     digest bigint not null,  -- of the payload
+    call_id text not null,  -- for `ringostat contact delete`
     payload text not null,  -- not always JSON that Postgres can hold
     reason text not null,
     load_id bigint not null,

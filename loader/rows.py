@@ -7,6 +7,7 @@ characters, a byte order mark) is read by Python's forbearing parser and written
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -20,6 +21,7 @@ Row = bytes | msgspec.Raw
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 _CALLDATE = re.compile(rb'"calldate"\s*:\s*"([ -~]*?)"')
+_UNIQUEID = re.compile(rb'"uniqueid"\s*:\s*"([!-~]+?)"')
 # A text, or what begins and ends an object or an array.
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
@@ -63,6 +65,12 @@ def calldates(rows: Iterable[Row]) -> Iterator[str]:
         found = _CALLDATE.search(row)
         if found:
             yield found[1].decode()
+
+
+def unparsed_id(row: Row) -> str:
+    """The call_id of a row that no parser reads: its uniqueid, or a hash of its text."""
+    found = _UNIQUEID.search(row)
+    return found[1].decode() if found else f"sha256:{hashlib.sha256(row).hexdigest()}"
 
 
 def _split_slowly(body: bytes | bytearray) -> list[Row] | None:

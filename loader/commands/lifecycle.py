@@ -14,7 +14,7 @@ from psycopg import sql
 
 from loader import csv_file, deletions, projects, raw, settings
 from loader.commands import seeds
-from loader.errors import ConfigurationError
+from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
 
 log = logging.getLogger(__name__)
@@ -177,6 +177,7 @@ def find_contacts(
     ConfigurationError, which does not show the number, if there is nothing.
     """
     raw.create_tables(conn)
+    _refuse_earlier_marts(conn)
     digits = "".join(filter(str.isdecimal, number or "")) or None
     if number is not None and digits is None:
         raise ConfigurationError("a phone number must have digits")
@@ -214,59 +215,86 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
         _delete_unused_keys(conn, project, stored)
 
 
+def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
+    """Raises LoadError if an earlier version made the tables in which dbt holds contacts."""
+    table = (settings.schema("intermediate"), "int_conversions")
+    found = conn.execute(
+        """
+        select count(*)
+        from pg_attribute
+        join pg_class on pg_class.oid = attrelid
+        join pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = %s and relname = %s and attname = any(%s) and not attisdropped
+        """,
+        [*table, [_CONVERSION_KEY, _CLOCK]],
+    ).fetchone()
+    if table in _tables(conn) and found != (2,):
+        raise LoadError(
+            f"an earlier version made {'.'.join(table)}: run dbt build --full-refresh first, so "
+            "that the contacts can be deleted from it too"
+        )
+
+
 def _contact_tables(kind: deletions.Kind) -> list[tuple[str, str]]:
     return [
         ("ringostat_raw", f"{kind}s"),
         (settings.schema("staging"), f"stg_ringostat__{kind}s"),
+        *([("ringostat_raw", "rejected_calls")] if kind == "call" else []),
     ]
 
 
 def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind, sql.Composed]]:
     """For each table that holds contacts: their ids and times, by %(ids)s or by %(digits)s."""
     stored = set(_tables(conn))
-    moments: dict[deletions.Kind, str] = {"call": "call_at", "form": "submitted_at"}
     # The client is who calls, or who is called: the dst of an incoming call is the company's.
-    numbers = {
-        ("call", "ringostat_raw"): """
-            {digits} in (
-                regexp_replace(payload ->> 'caller', '[^0-9]', '', 'g'),
-                regexp_replace(payload ->> 'caller_number', '[^0-9]', '', 'g'),
-                regexp_replace(substring(payload ->> 'caller' from '<(.*)>'), '[^0-9]', '', 'g')
-            )
-            or (
-                lower(payload ->> 'call_type') like '%%out%%'
-                and {digits} = regexp_replace(payload ->> 'dst', '[^0-9]', '', 'g')
-            )
-        """,
-        (
-            "form",
-            "ringostat_raw",
-        ): "{digits} = regexp_replace(payload ->> 'phone', '[^0-9]', '', 'g')",
-        ("call", settings.schema("staging")): """
-            {digits} = caller_digits
-            or (call_type like '%%out%%' and {digits} = regexp_replace(dst, '[^0-9]', '', 'g'))
-        """,
-        ("form", settings.schema("staging")): "{digits} = caller_digits",
+    raw_call = """
+        {digits} in (
+            regexp_replace(payload ->> 'caller', '[^0-9]', '', 'g'),
+            regexp_replace(payload ->> 'caller_number', '[^0-9]', '', 'g'),
+            regexp_replace(substring(payload ->> 'caller' from '<(.*)>'), '[^0-9]', '', 'g')
+        )
+        or (
+            lower(payload ->> 'call_type') like '%%out%%'
+            and {digits} = regexp_replace(payload ->> 'dst', '[^0-9]', '', 'g')
+        )
+    """
+    staged_call = """
+        {digits} = caller_digits
+        or (call_type like '%%out%%' and {digits} = regexp_replace(dst, '[^0-9]', '', 'g'))
+    """
+    # Not always JSON: whatever the number is in there.
+    rejected_call = """
+        regexp_replace(payload, '[ ().+-]', '', 'g')
+            ~ ('(?<![0-9])' || {digits} || '(?![0-9])')
+    """
+    raw_form = "{digits} = regexp_replace(payload ->> 'phone', '[^0-9]', '', 'g')"
+    staged_form = "{digits} = caller_digits"
+    sought: dict[deletions.Kind, list[tuple[str, str]]] = {
+        "call": [
+            ("call_at", raw_call),
+            ("call_at", staged_call),
+            ("rejected_at", rejected_call),
+        ],
+        "form": [("submitted_at", raw_form), ("submitted_at", staged_form)],
     }
-    for kind, moment in moments.items():
-        for table in _contact_tables(kind):
-            if table in stored:
-                yield (
-                    kind,
-                    sql.SQL(
-                        "select {id}, {at} from {table} where project_id = %(project_id)s and "
-                        "({id} = any(%(ids)s) or {public_id} = any(%(ids)s)"
-                        " or %(digits)s::text is not null and ({number}))"
-                    ).format(
-                        id=sql.Identifier(f"{kind}_id"),
-                        public_id=_PUBLIC_ID.format(id=sql.Identifier(f"{kind}_id")),
-                        at=sql.Identifier(moment),
-                        table=sql.Identifier(*table),
-                        number=sql.SQL(numbers[kind, table[0]]).format(
-                            digits=sql.SQL("%(digits)s::text")
-                        ),
-                    ),
-                )
+    for kind, of_tables in sought.items():
+        for table, (moment, number) in zip(_contact_tables(kind), of_tables, strict=True):
+            if table not in stored:
+                continue
+            yield (
+                kind,
+                sql.SQL(
+                    "select {id}, {at} from {table} where project_id = %(project_id)s and "
+                    "({id} = any(%(ids)s) or {public_id} = any(%(ids)s)"
+                    " or %(digits)s::text is not null and ({number}))"
+                ).format(
+                    id=sql.Identifier(f"{kind}_id"),
+                    public_id=_PUBLIC_ID.format(id=sql.Identifier(f"{kind}_id")),
+                    at=sql.Identifier(moment),
+                    table=sql.Identifier(*table),
+                    number=sql.SQL(number).format(digits=sql.SQL("%(digits)s::text")),
+                ),
+            )
 
 
 def _delete_from_conversions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -233,6 +234,32 @@ def test_a_stored_call_that_loses_its_time_is_not_removed(setting: Setting) -> N
     result = setting.load("--until", "2024-05-09")
     assert "0 new, 0 changed, 0 removed, 1 rejected" in result.stdout
     assert len(setting.raw("1")) == 192
+
+
+def test_a_stored_call_that_is_now_nested_too_deeply_is_not_removed(setting: Setting) -> None:
+    calls = calls_every(HOUR, datetime(2024, 5, 1), datetime(2024, 5, 9))
+    setting.project.calls = calls
+    setting.load("--until", "2024-05-09")
+
+    def answer(number: int, parameters: dict[str, str]) -> bytes:
+        bounds = [parameters[name].replace(" ", "T") for name in ("from", "to")]
+        rows = [row for row in calls if bounds[0] <= str(row["calldate"])[:19] <= bounds[1]]
+        text = json.dumps([row | {"x": "DEEP"} if row is calls[100] else row for row in rows])
+        return response(text.replace('"DEEP"', "[" * 100_000 + "]" * 100_000))
+
+    setting.api.fault = answer
+    result = setting.load("--until", "2024-05-09")
+    assert "0 new, 0 changed, 0 removed, 1 rejected" in result.stdout
+    assert len(setting.raw("1")) == 192
+
+
+def test_a_message_does_not_tell_the_number_by_a_hash(setting: Setting) -> None:
+    setting.api.fault = always(response([call("", "", caller=f"38044111223{n}") for n in range(9)]))
+    result = setting.load(*PERIOD)
+    assert result.exit_code == 1
+    for text in (result.stderr, setting.loads("error")[0][0]):
+        assert "a call without uniqueid (and 8 more) has an unreadable calldate" in text
+        assert "sha256" not in text
 
 
 @pytest.mark.parametrize(("bad", "good", "exit_code"), [(3, 0, 0), (4, 390, 1), (4, 400, 0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from loader.errors import LoadError
 from loader.projects import read_projects
 
 from .calls import call
+from .hostile import always, response
 from .support import HEADER, Setting, ringostat
 
 CLINIC = '11111,"Clinic, Kyiv",,Europe/Kyiv,,2024-01-01,"true"'
@@ -54,7 +56,7 @@ def raw(conn: psycopg.Connection) -> psycopg.Connection:
             select {project_id}, n, now(), '{{}}', 1, now(), now()
             from generate_series(1, 2) as n;
             insert into ringostat_raw.rejected_calls
-            values ({project_id}, 1, '{{}}', 'unreadable calldate', 1, now());
+            values ({project_id}, 1, 'r', '{{}}', 'unreadable calldate', 1, now());
             insert into ringostat_raw.forms
             values ({project_id}, 'f', now(), '{{}}', 1, now(), now());
             insert into ringostat_raw.loads
@@ -373,6 +375,49 @@ def test_what_is_remembered_does_not_tell_the_number(client: Setting) -> None:
     assert hashed[0].removeprefix("sha256:") not in text
     assert NUMBER not in text
     assert "first" not in text
+
+
+@pytest.mark.parametrize("by", ["id", "number"])
+def test_rows_that_were_rejected_go_too_and_do_not_come_back(client: Setting, by: str) -> None:
+    """Neither as they were, nor once they are mended, nor if they are spoilt afterwards."""
+    day = datetime(2024, 3, 5, 12)
+    spoilt = call("", "spoilt", caller="+38 (050) 123-45-67")
+    deep = call(day, "deep", caller=NUMBER) | {"x": "DEEP"}
+    other = call("", "not theirs", caller="380671234567")
+    good = call(day, "good", caller=NUMBER)
+    nested = "[" * 100_000 + "]" * 100_000
+    text = json.dumps([spoilt, deep, other, good]).replace('"DEEP"', nested)
+    client.api.fault = always(response(text))
+    period = ("--since", "2024-03-05", "--until", "2024-03-06")
+    assert client.load(*period).exit_code == 0
+    rejected = "select call_id from ringostat_raw.rejected_calls order by 1"
+    found = [("deep",), ("not theirs",), ("spoilt",)]
+    assert client.conn.execute(rejected).fetchall() == found
+
+    if by == "id":
+        assert delete_contacts("spoilt", "deep", "good").exit_code == 0
+    else:
+        assert "deleted 6 calls" in delete_contacts("--caller", typed=NUMBER).stdout
+    assert client.conn.execute(rejected).fetchall() == [("not theirs",)]
+
+    mended = [{**row, "calldate": good["calldate"]} for row in (spoilt, deep)]
+    client.api.fault = always(response([*mended, good]))
+    assert client.load(*period).exit_code == 0
+    assert {"spoilt", "deep", "good"}.isdisjoint(call_id for (call_id,) in client.raw("call_id"))
+    client.api.fault = always(response([spoilt, {**good, "calldate": ""}]))
+    assert client.load(*period).exit_code == 0
+    assert client.conn.execute(rejected).fetchall() == [("not theirs",)]
+
+
+def test_marts_of_an_earlier_version_are_built_anew_first(client: Setting) -> None:
+    client.conn.execute(
+        "create schema ringostat_intermediate;"
+        "create table ringostat_intermediate.int_conversions (project_id bigint, made_with text)"
+    )
+    result = delete_contacts("first")
+    assert result.exit_code == 1
+    assert "an earlier version made ringostat_intermediate.int_conversions" in result.stderr
+    assert len(client.raw()) == 5
 
 
 def test_a_contact_of_another_project_stays(client: Setting) -> None:
