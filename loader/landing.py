@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors, sql
 
 from loader import call_card, deletions, raw, settings
+from loader.database import only_row
 from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
@@ -398,7 +399,7 @@ def _upsert(
 ) -> tuple[int, int]:
     """Writes what is new or has changed; how many calls each."""
     # An unchanged call is left out before the upsert: it is neither written nor locked.
-    inserted, updated, rehashed, repeated, places, moments = conn.execute(
+    upserted = conn.execute(
         """
         with parsed as (
             select
@@ -452,7 +453,8 @@ def _upsert(
         from parsed
         """,
         values,
-    ).fetchone()
+    )
+    inserted, updated, rehashed, repeated, places, moments = only_row(upserted)
     run.repeated.update(repeated or ())
     run.carried += [
         (stored_at, staged.row(place))
@@ -503,7 +505,7 @@ def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object
     ).rowcount
     if removed <= settings.max_removed_calls() or run.allow_removals:
         return removed
-    (kept,) = conn.execute(
+    counted = conn.execute(
         """
         select count(*)
         from ringostat_raw.calls
@@ -514,7 +516,8 @@ def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object
             and removed_at is null
         """,
         values,
-    ).fetchone()
+    )
+    (kept,) = only_row(counted)
     if removed > settings.max_removed_share() * (kept + removed):
         raise LoadError(
             f"Ringostat no longer answers {removed} of the {kept + removed} calls of {run.period}: "

@@ -183,7 +183,7 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
     """What to read of `project`; None if that is nothing."""
     zone = project.time_zone
     # What has not happened yet must not be claimed as loaded, whatever this machine's clock says.
-    (moment,) = conn.execute("select clock_timestamp()").fetchone()
+    (moment,) = database.only_row(conn.execute("select clock_timestamp()"))
     now = wall_clock(moment, zone).replace(microsecond=0)
     end = min(asked.until or now, now)
     start = asked.since

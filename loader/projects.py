@@ -9,7 +9,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from loader import csv_file, settings
-from loader.csv_file import Fault
+from loader.csv_file import Fault, Place
 from loader.errors import ConfigurationError
 
 COLUMNS = (
@@ -59,7 +59,7 @@ def read_projects() -> list[Project]:
     return [_project(row) for row in seed.rows]
 
 
-def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault]:
+def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault[Place]]:
     """What is wrong with the cells of `projects.csv`."""
     first_rows: dict[str, csv_file.Row] = {}
     for row in rows:

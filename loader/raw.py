@@ -15,6 +15,7 @@ from psycopg import errors
 
 from loader import settings
 from loader.api import Fields
+from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
 from loader.windows import Window
@@ -152,7 +153,7 @@ def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
     Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
     """
     taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [_key(project)])
-    if not taken.fetchone()[0]:
+    if not only_row(taken)[0]:
         raise LoadError(f"another load of project {project.project_id} is running")
     try:
         yield
@@ -170,7 +171,7 @@ def hold(conn: psycopg.Connection, project: Project) -> None:
     taken = conn.execute(
         "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(project)]
     )
-    if not taken.fetchone()[0]:
+    if not only_row(taken)[0]:
         raise LoadError(
             f"the lock of project {project.project_id} is held by another session: another load is "
             "running, or a pooler gives each transaction another session (it must pool sessions)"

@@ -37,7 +37,7 @@ def split(body: bytes | bytearray) -> list[Row] | None:
         return _split_slowly(body)
     except RecursionError:
         return _split_by_brackets(body)
-    return rows if all(memoryview(row)[0] == ord("{") for row in rows) else None
+    return [*rows] if all(memoryview(row)[0] == ord("{") for row in rows) else None
 
 
 def is_json(body: bytes | bytearray) -> bool:

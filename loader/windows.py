@@ -114,14 +114,11 @@ class Cursor:
     @property
     def window(self) -> Window | None:
         """The window to read next; None once the period is read."""
-        if self._start >= self._period.end:
-            return None
-        length = min(self._length, self._period.end - self._start)
-        return Window(self._start, self._start + length, self._period.zone)
+        return self._next() if self._start < self._period.end else None
 
     def read(self, rows: int) -> None:
         """The window was answered whole, with `rows` calls: go on to the next one."""
-        window = self.window
+        window = self._next()
         length = window.end - window.start
         fitting = length * (_FILL * self._cap / max(rows, 1))
         seconds = min(fitting, length * _GROWTH) // SECOND
@@ -130,9 +127,13 @@ class Cursor:
 
     def halve(self, shortest: timedelta) -> bool:
         """Makes the window half as long, or `shortest`. False if it was no longer than that."""
-        window = self.window
+        window = self._next()
         length = window.end - window.start
         if length <= shortest:
             return False
         self._length = max(length // 2 // SECOND * SECOND, shortest)
         return True
+
+    def _next(self) -> Window:
+        length = min(self._length, self._period.end - self._start)
+        return Window(self._start, self._start + length, self._period.zone)

@@ -18,10 +18,10 @@ from loader.commands.seeds import (
     parse_channels,
     parse_tags,
 )
-from loader.csv_file import Fault
+from loader.csv_file import AnyPlace_co, Fault, Place
 
 
-def find_faults() -> list[Fault]:
+def find_faults() -> list[Fault[Place]]:
     """Every fault of the three seeds, those that dbt's tests of them find included."""
     listed, channels, tags = projects.parse_seed(), parse_channels(), parse_tags()
     numbers = None if listed.faults else {row["project_id"] for row in listed.rows}
@@ -35,9 +35,13 @@ def find_faults() -> list[Fault]:
     ]
 
 
-def find_channel_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator[Fault]:
+def find_channel_faults(
+    rows: Sequence[Record[AnyPlace_co]], listed: set[str] | None
+) -> Iterator[Fault[AnyPlace_co]]:
     """What is wrong with static channels. `listed`: the projects there are, None if unknown."""
-    days_taken: dict[tuple[str, ...], list[tuple[date, date, Record]]] = defaultdict(list)
+    days_taken: dict[tuple[str, ...], list[tuple[date, date, Record[AnyPlace_co]]]] = defaultdict(
+        list
+    )
     for row in rows:
         yield from _shared_faults(row, CHANNEL_COLUMNS[2:6], CHANNEL_PARAMETERS, listed)
         if row["parameter"] in NUMBER_PARAMETERS:
@@ -69,7 +73,7 @@ def find_channel_faults(rows: Sequence[Record], listed: set[str] | None) -> Iter
         others.append((first, last, row))
 
 
-def _number_faults(row: Record) -> Iterator[Fault]:
+def _number_faults(row: Record[AnyPlace_co]) -> Iterator[Fault[AnyPlace_co]]:
     """What is wrong with a `parameter_value` that a call's number must equal."""
     value = row["parameter_value"].strip(csv_file.SPACES)
     if csv_file.ROUNDED_NUMBER.fullmatch(value):
@@ -80,9 +84,11 @@ def _number_faults(row: Record) -> Iterator[Fault]:
         yield Fault(row.at("parameter_value"), f"parameter_value: {what}", is_warning=True)
 
 
-def find_tag_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator[Fault]:
+def find_tag_faults(
+    rows: Sequence[Record[AnyPlace_co]], listed: set[str] | None
+) -> Iterator[Fault[AnyPlace_co]]:
     """What is wrong with KPI tags. `listed`: the projects there are, None if unknown."""
-    first_rows: dict[tuple[str, ...], Record] = {}
+    first_rows: dict[tuple[str, ...], Record[AnyPlace_co]] = {}
     for row in rows:
         yield from _shared_faults(row, TAG_COLUMNS[2:], TAG_PARAMETERS, listed)
         first = first_rows.setdefault(tuple(row[column] for column in TAG_COLUMNS), row)
@@ -92,8 +98,11 @@ def find_tag_faults(rows: Sequence[Record], listed: set[str] | None) -> Iterator
 
 
 def _shared_faults(
-    row: Record, texts: Sequence[str], parameters: Sequence[str], listed: set[str] | None
-) -> Iterator[Fault]:
+    row: Record[AnyPlace_co],
+    texts: Sequence[str],
+    parameters: Sequence[str],
+    listed: set[str] | None,
+) -> Iterator[Fault[AnyPlace_co]]:
     number = row["project_id"]
     if not projects.is_project_number(number):
         yield Fault(row.at("project_id"), "project_id: must be a project number, e.g. 11111")
@@ -113,7 +122,7 @@ def _shared_faults(
             yield Fault(row.at(column), what, is_warning=True)
 
 
-def annotation(fault: Fault) -> str:
+def annotation(fault: Fault[Place]) -> str:
     """A fault of a CSV as GitHub shows it in a pull request."""
     place = fault.place
     kind = "warning" if fault.is_warning else "error"

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
@@ -75,9 +75,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            shown = click.ClickException(str(failure))
-            shown.exit_code = failure.exit_code
-            raise shown from None
+            click.ClickException(str(failure)).show()
+            raise SystemExit(failure.exit_code) from None
         except psycopg.Error as error:
             raise click.ClickException(describe(error)) from None
 
@@ -94,7 +93,7 @@ def main(verbose: bool) -> None:
     logging.getLogger("urllib3").setLevel(logging.INFO)  # the loader tells of requests itself
 
 
-def _load_options(command: click.Command) -> click.Command:
+def _load_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `load` and `run` share."""
     for option in reversed(
         [
@@ -572,7 +571,7 @@ def _stdout_is(file: Path) -> bool:
 
 def _ask_number() -> str:
     if sys.stdin.isatty():
-        return click.prompt("The client's phone number", err=True)
+        return str(click.prompt("The client's phone number", err=True))
     return sys.stdin.readline()
 
 

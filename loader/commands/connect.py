@@ -20,6 +20,8 @@ from loader.projects import DEFAULT_KEY_VARIABLE, Project
 from loader.rows import storable
 from loader.windows import DAY, SECOND, Window
 
+Call = dict[str, object]
+
 _YEAR = timedelta(days=365)
 # So many calls show what pools there are; an account that has fewer in a day is read further back.
 _ENOUGH_CALLS = 500
@@ -39,7 +41,7 @@ class Seen:
     project_id: int
     zone: ZoneInfo
     days: float
-    calls: Sequence[dict]
+    calls: Sequence[Call]
 
     def lines(self) -> Iterator[str]:
         yield f"Ringostat project {self.project_id}"
@@ -149,11 +151,11 @@ def a_year_ago(zone: ZoneInfo) -> date:
     return datetime.now(zone).date() - _YEAR
 
 
-def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[dict], float]:
+def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[Call], float]:
     """The latest calls, enough of them or a year's, and how many days they span."""
     now = wall_clock(datetime.now(timezone.utc), zone).replace(microsecond=0)
     start, length = now, DAY
-    calls: dict[str, dict] = {}  # by id: neighbouring windows overlap by a second
+    calls: dict[str, Call] = {}  # by id: neighbouring windows overlap by a second
     while start > now - _YEAR and len(calls) < _ENOUGH_CALLS:
         window = Window(max(start - length, now - _YEAR), start, zone)
         try:
@@ -168,5 +170,5 @@ def _latest_calls(api: Api, zone: ZoneInfo) -> tuple[list[dict], float]:
     return list(calls.values()), round((now - start) / DAY, 2)
 
 
-def _moment(call: dict, zone: ZoneInfo) -> datetime | None:
+def _moment(call: Call, zone: ZoneInfo) -> datetime | None:
     return read_moment(str(call.get("calldate")), zone)

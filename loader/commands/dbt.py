@@ -92,7 +92,7 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
             errors="replace",
         )
         try:
-            for line in child.stdout:
+            for line in child.stdout or ():
                 click.echo(line, nl=False, err=True)
             return child.wait()
         except KeyboardInterrupt:
@@ -104,7 +104,8 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
             if child.poll() is None:
                 child.kill()
             child.wait()
-            child.stdout.close()
+            if child.stdout:
+                child.stdout.close()
             signal.signal(signal.SIGTERM, before)
 
 
@@ -132,14 +133,14 @@ def _lock(environment: Mapping[str, str]) -> Iterator[None]:
             "set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0"
         )
         taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
-        if not taken.fetchone()[0]:
+        if not database.only_row(taken)[0]:
             log.info("another build is running: waiting for it")
             conn.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [key])
         yield
         is_held = False
         with suppress(psycopg.OperationalError):
             freed = conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
-            is_held = freed.fetchone()[0]
+            is_held = database.only_row(freed)[0]
         if not is_held:
             raise LoadError(
                 "the connection that held the build's lock was lost, so another build may have "

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from loader import settings
 from loader.commands.dbt import build, dbt
+from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
 
 SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
@@ -126,7 +127,8 @@ def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
     """
     staging = settings.schema("staging")
     for model in _STAGING:
-        if conn.execute("select to_regclass(%s)", [f"{staging}.{model}"]).fetchone()[0] is None:
+        (found,) = only_row(conn.execute("select to_regclass(%s)", [f"{staging}.{model}"]))
+        if found is None:
             raise ConfigurationError(
                 f"no {staging}.{model} in the warehouse: `ringostat run` first"
             )
@@ -191,7 +193,7 @@ def _scratch_schemas(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
     prefixes = settings.schema("impact_before"), settings.schema("impact_after")
     key = prefixes[0]
     taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
-    if not taken.fetchone()[0]:
+    if not only_row(taken)[0]:
         raise LoadError("another `channels impact` is running on this warehouse")
     try:
         _drop(conn, prefixes)

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from loader import csv_file, deletions, projects, raw, settings
 from loader.commands import seeds
+from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
 
@@ -92,9 +93,12 @@ def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
         csv_file.refuse(seed.faults)
     raw.create_tables(conn)
     counts = {
-        table: conn.execute(
-            _on("select count(*) from {} where project_id = %s", table), [str(project.project_id)]
-        ).fetchone()[0]
+        table: only_row(
+            conn.execute(
+                _on("select count(*) from {} where project_id = %s", table),
+                [str(project.project_id)],
+            )
+        )[0]
         for table in _tables(conn)
     }
     traces = Traces(counts, files, project)
@@ -204,7 +208,8 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
     project = contacts.project
     with _nobody_else_writes(conn, project):
         stored = set(_tables(conn))
-        for kind, ids in (("call", contacts.calls), ("form", contacts.forms)):
+        by_kind: dict[deletions.Kind, list[str]] = {"call": contacts.calls, "form": contacts.forms}
+        for kind, ids in by_kind.items():
             deletions.remember(conn, project.project_id, kind, ids)
             for table in _contact_tables(kind):
                 if table in stored:
@@ -373,7 +378,7 @@ def _nobody_else_writes(conn: psycopg.Connection, project: Project) -> Iterator[
         forms = f"ringostat forms {project.project_id}"
         conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [forms])
         taken = conn.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [build])
-        if not taken.fetchone()[0]:
+        if not only_row(taken)[0]:
             log.info("a dbt build is running: waiting for it")
             conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [build])
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from loader import csv_file, settings
+from loader.csv_file import AnyPlace_co
 
 CHANNEL_COLUMNS = (
     "project_id",
@@ -46,12 +47,12 @@ TAG_PARAMETERS = (
 )
 
 
-class Record(Protocol):
+class Record(Protocol[AnyPlace_co]):
     """A row of a seed, or of a sheet that is to become one."""
 
     def __getitem__(self, column: str) -> str: ...
 
-    def at(self, column: str) -> object: ...
+    def at(self, column: str) -> AnyPlace_co: ...
 
 
 def parse_channels() -> csv_file.Seed:

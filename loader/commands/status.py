@@ -8,11 +8,12 @@ from datetime import datetime, time
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 from rich.table import Table
 
 from loader import settings
 from loader.clock import instant
+from loader.database import only_row
 from loader.projects import Project
 
 # By which int_conversions reads on from staging; as in the mart.
@@ -41,35 +42,67 @@ class Status:
     built_until: datetime | None = None
 
 
+@dataclass(frozen=True)
+class _Facts:
+    """What the raw tables and the load log say of a project; as in `Status`."""
+
+    load_status: str | None = None
+    loaded_until: datetime | None = None
+    hours_behind: float | None = None
+    last_loaded_at: datetime | None = None
+    last_error: str | None = None
+    calls: int = 0
+    first_call_at: datetime | None = None
+    last_call_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Built:
+    """How far dbt has taken a project's calls; the defaults apply if the marts do not exist.
+
+    `first_not_built` is the earliest call that waits for a build.
+    """
+
+    is_ever_built: bool = False
+    is_waiting: bool = True
+    first_not_built: datetime | None = None
+
+
 def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[Status]:
     """The status of each of `projects`, in their order. Writes nothing."""
     stale_after = settings.stale_hours()
-    if conn.execute("select to_regclass('ringostat_raw.last_loads')").fetchone()[0] is None:
-        return [
-            Status(project.project_id, project.project_name, _word(project, {}, stale_after))
-            for project in projects
-        ]
+    log = conn.execute("select to_regclass('ringostat_raw.last_loads')")
+    is_created = only_row(log)[0] is not None
     statuses = []
     for project in projects:
-        facts = _facts(conn, project)
-        built = _built(conn, project)
-        word = _word(project, {**facts, **built}, stale_after)
-        del facts["load_status"]
+        facts = _facts(conn, project) if is_created else _Facts()
+        built = _built(conn, project) if is_created else _Built()
         built_until = None
-        if facts["loaded_until"] and built["is_ever_built"]:
-            ends = facts["loaded_until"], built["first_not_built"]
+        if facts.loaded_until and built.is_ever_built:
+            ends = facts.loaded_until, built.first_not_built
             built_until = min(end for end in ends if end)
         statuses.append(
-            Status(project.project_id, project.project_name, word, **facts, built_until=built_until)
+            Status(
+                project.project_id,
+                project.project_name,
+                _word(project, facts, built, stale_after),
+                facts.loaded_until,
+                facts.hours_behind,
+                facts.last_loaded_at,
+                facts.last_error,
+                facts.calls,
+                facts.first_call_at,
+                facts.last_call_at,
+                built_until,
+            )
         )
     return statuses
 
 
-def _facts(conn: psycopg.Connection, project: Project) -> dict:
+def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
     first = instant(datetime.combine(project.load_from, time()), project.time_zone)
-    return (
-        conn.cursor(row_factory=dict_row)
-        .execute(
+    return only_row(
+        conn.cursor(row_factory=class_row(_Facts)).execute(
             """
             select
                 last_loads.status as load_status,
@@ -97,19 +130,14 @@ def _facts(conn: psycopg.Connection, project: Project) -> dict:
             """,
             {"project_id": project.project_id, "first": first},
         )
-        .fetchone()
     )
 
 
-def _built(conn: psycopg.Connection, project: Project) -> dict:
-    """`first_not_built`: the first call that waits for a build; `is_ever_built`: any was built.
-
-    Where there are no marts at all, nothing is built, not even what is loaded without calls. Nor is
-    it where an earlier version made them: the next build makes them anew.
-    """
+def _built(conn: psycopg.Connection, project: Project) -> _Built:
     staging = (settings.schema("staging"), "stg_ringostat__calls")
     conversions = (settings.schema("intermediate"), "int_conversions")
-    (are_there,) = conn.execute(
+    # Tables of an earlier version lack the clock: the next build replaces them.
+    found = conn.execute(
         """
         select count(*) = 2
         from pg_attribute
@@ -121,9 +149,9 @@ def _built(conn: psycopg.Connection, project: Project) -> dict:
             and not attisdropped
         """,
         [*staging, *conversions, _CLOCK],
-    ).fetchone()
-    if not are_there:
-        return {"is_ever_built": False, "is_waiting": True, "first_not_built": None}
+    )
+    if not only_row(found)[0]:
+        return _Built()
     query = sql.SQL(
         """
         with taken as (
@@ -185,21 +213,24 @@ def _built(conn: psycopg.Connection, project: Project) -> dict:
         conversions=sql.Identifier(*conversions),
         clock=sql.Identifier(_CLOCK),
     )
-    found = conn.cursor(row_factory=dict_row).execute(query, {"project_id": project.project_id})
-    return found.fetchone()
+    return only_row(
+        conn.cursor(row_factory=class_row(_Built)).execute(
+            query, {"project_id": project.project_id}
+        )
+    )
 
 
-def _word(project: Project, facts: dict, stale_after: float) -> str:
+def _word(project: Project, facts: _Facts, built: _Built, stale_after: float) -> str:
     """As in the mart `rpt_load_status`; a test compares the two."""
     if not project.is_active:
         return "inactive"
-    if facts.get("load_status") is None:
+    if facts.load_status is None:
         return "never_loaded"
-    if facts["load_status"] == "failed":
+    if facts.load_status == "failed":
         return "failed"
-    if facts["is_waiting"]:
+    if built.is_waiting:
         return "not_built"
-    if facts["hours_behind"] is None or facts["hours_behind"] > stale_after:
+    if facts.hours_behind is None or facts.hours_behind > stale_after:
         return "stale"
     return "loaded"
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TypeGuard
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -89,7 +88,7 @@ def export(file: Path, numbers: Sequence[str], suggestions: Sequence[Suggestion]
         (one.cells["project_id"], one.cells["parameter_value"]): one for one in suggestions
     }.values()
     book = Workbook()
-    _fill(book.active, CHANNELS_SHEET, CHANNEL_COLUMNS, (row.cells for row in seed.rows))
+    _fill(book.worksheets[0], CHANNELS_SHEET, CHANNEL_COLUMNS, (row.cells for row in seed.rows))
     _fill(
         book.create_sheet(),
         POOLS_SHEET,
@@ -136,15 +135,15 @@ def _fill(
     last = 1
     for last, row in enumerate(rows, 2):
         for index, column in enumerate(columns, 1):
-            _write(sheet.cell(last, index), row[column])
+            _write(sheet, last, index, row[column])
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{last}"
 
 
-def _write(cell: Cell, text: str) -> None:
+def _write(sheet: Worksheet, row: int, column: int, text: str) -> None:
+    cell = sheet.cell(row, column, _escaped(text) if text else None)
     cell.number_format = "@"
     if text:
-        cell.value = _escaped(text)
         cell.data_type = "s"  # openpyxl takes text that begins with = for a formula
         cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
         cell.alignment = Alignment(wrap_text="\n" in text)
@@ -156,14 +155,14 @@ def _add_lists(book: Workbook, numbers: Sequence[str], version: str) -> None:
     lists.sheet_state = "hidden"
     for index, choices in enumerate((numbers, CHANNEL_PARAMETERS), 1):
         for row, choice in enumerate(choices, 1):
-            _write(lists.cell(row, index), choice)
+            _write(lists, row, index, choice)
         letter = get_column_letter(index)
         for title in (CHANNELS_SHEET, POOLS_SHEET):
             listed = f"{_LISTS_SHEET}!${letter}$1:${letter}${max(len(choices), 1)}"
             drop_down = DataValidation(type="list", formula1=listed, allow_blank=True)
             drop_down.add(f"{letter}2:{letter}{_LAST_ROW}")  # A: project_id, B: parameter
             book[title].add_data_validation(drop_down)
-    _write(lists.cell(1, 3), version)
+    _write(lists, 1, 3, version)
 
 
 # ----------------------------------------------------------------------------------------- import
@@ -200,7 +199,7 @@ def read_change(file: Path, numbers: set[str], force: bool = False) -> Change:
     sheets = workbook.read(file, _LAST_ROW, (CHANNELS_SHEET, POOLS_SHEET, _LISTS_SHEET))
     if CHANNELS_SHEET not in sheets:
         raise ConfigurationError(f"{file}: the sheet {CHANNELS_SHEET} is missing")
-    faults: list[Fault] = []
+    faults: list[Fault[object]] = []
     known = {(column, row[column]) for row in seed.rows for column in CHANNEL_COLUMNS}
     rows = _rows(file, CHANNELS_SHEET, sheets, faults, lambda *cell: cell in known)
     if POOLS_SHEET in sheets:
@@ -231,7 +230,7 @@ def _rows(
     file: Path,
     title: str,
     sheets: Mapping[str, workbook.Sheet],
-    faults: list[Fault],
+    faults: list[Fault[object]],
     may_have_spaces: Callable[[str, str], bool],
 ) -> list[SheetRow]:
     """The sheet's rows that are not empty. What Excel mangled is added to `faults`.
@@ -328,16 +327,16 @@ def _change(seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> Change:
             changed += 1
             lines += [f"- {row.text.rstrip(_LINE_ENDS)}", f"+ {edited.text.rstrip(_LINE_ENDS)}"]
         texts.append((_key(row), edited.text))
-    for key, row in sorted(rows_wanted.items()):
+    for key, new in sorted(rows_wanted.items()):
         added += 1
-        text = seed.line(row.cells)
+        text = seed.line(new.cells)
         lines.append(f"+ {text.rstrip(_LINE_ENDS)}")
         place = max((n for n, (other, _) in enumerate(texts, 1) if other < key), default=0)
         texts.insert(place, (key, text))
     return Change(seed, [text for _, text in texts], added, changed, removed, lines)
 
 
-def _key(row: seeds.Record) -> tuple[int | str, ...]:
+def _key(row: seeds.Record[object]) -> tuple[int | str, ...]:
     """What tells a row from all others, and the order of a sorted file."""
     texts = (row[column] for column in ("parameter", "parameter_value", "valid_from"))
     return (int(row["project_id"]), *texts)

@@ -14,9 +14,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from loader.sandbox.server import Call, SandboxProject
+
+_T = TypeVar("_T")
 
 DAYS = 120
 LONGEST_STORY = timedelta(days=45)
@@ -423,7 +426,7 @@ class _Day:
             worn["uniqueid"] = ""
         if rng.random() < 0.02:
             no_or_yes = rng.choice((("0", "1"), (False, True), ("no", "yes")))
-            worn["unique_call"] = no_or_yes[call["unique_call"]]
+            worn["unique_call"] = no_or_yes[call["unique_call"] == 1]
         if rng.random() < 0.03:
             name = rng.choice(("billsec", "duration", "call_counter", "category_number"))
             worn[name] = str(call[name])
@@ -433,5 +436,5 @@ class _Day:
             del worn[rng.choice(("additional_number", "employee_fio", "utm_content", "landing"))]
         return worn
 
-    def _drawn(self, weights: dict[object, int]) -> object:
+    def _drawn(self, weights: dict[_T, int]) -> _T:
         return self.rng.choices(list(weights), list(weights.values()))[0]

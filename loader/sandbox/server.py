@@ -139,7 +139,11 @@ class Answer:
 
 
 class Refusal(Exception):
-    """A request that is not answered with data but with `args[0]`, an Answer."""
+    """A request that is answered with `answer` instead of data."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self.answer = answer
 
 
 class Sandbox:
@@ -178,8 +182,7 @@ class Sandbox:
         self.requests: list[tuple[str, dict[str, str]]] = []
 
     def __enter__(self) -> Sandbox:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
-        self._server.sandbox = self
+        self._server = _Server(self)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -206,7 +209,7 @@ class Sandbox:
                 return Answer.as_json([])
             return self._list_calls(project, parameters)
         except Refusal as refusal:
-            return refusal.args[0]
+            return refusal.answer
 
     def _project_of(self, parameters: dict[str, str], auth_key: str | None) -> SandboxProject:
         # D: the key belongs in the header. C: in the query it is answered with 400 and HTML.
@@ -301,7 +304,14 @@ def _merged(calls: list[Call], merge: str, zone: ZoneInfo) -> list[Call]:
     return list(kept.values())
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(("127.0.0.1", sandbox.port), _Handler)
+        self.sandbox = sandbox
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"  # keeps connections open between requests
     disable_nagle_algorithm = True  # headers and body are two writes: nothing waits for the second
     timeout = 60  # seconds until a connection that says nothing is let go
