@@ -229,7 +229,8 @@ class Api:
         missing = [field for field in CORE_FIELDS if field not in base]
         if missing:
             raise FatalError(
-                f"Ringostat refuses the field {', '.join(missing)}: no load without it"
+                f"Ringostat refuses the field {', '.join(missing)}: "
+                "calls cannot be loaded without it"
             )
         lost = [field for field in known if field not in base]
         if lost and not self._may_lose_fields:
@@ -243,7 +244,9 @@ class Api:
         refused = ", ".join(field for field in self._asked if field not in fields)
         if refused:
             log.warning(
-                "%s: refused fields, the load goes on without: %s", self._key_variable, refused
+                "%s: Ringostat refuses these fields, the load goes on without them: %s",
+                self._key_variable,
+                refused,
             )
         return tuple(field for field in self._asked if field in fields)
 
@@ -299,18 +302,18 @@ class Api:
                     body += piece
                     if len(body) > _LONGEST_BODY:
                         raise WindowTooLong(
-                            f"an answer longer than {_LONGEST_BODY >> 20} MB", shortest=SECOND
+                            f"the answer is longer than {_LONGEST_BODY >> 20} MB", shortest=SECOND
                         )
         except requests.exceptions.SSLError as error:
             raise FatalError(f"the API's certificate is not trusted: {_reason(error)}") from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise FatalError(
-                f"cannot ask {self._url}: {self._mask(_reason(error))} (RINGOSTAT_API_URL and the "
-                "variables of a proxy must be addresses)"
+                f"cannot send a request to {self._url}: {self._mask(_reason(error))} "
+                "(RINGOSTAT_API_URL and the proxy variables must be addresses)"
             ) from None
         except requests.RequestException as error:
             reason = self._mask(_reason(error))
-            raise RetriableError(f"no whole answer from {self._url}: {reason}") from None
+            raise RetriableError(f"no complete answer from {self._url}: {reason}") from None
         return response, body
 
     def _judge(self, response: requests.Response, body: bytearray) -> list[Row]:
@@ -337,7 +340,7 @@ class Api:
         if "incorrect field name" in text.lower():
             raise FieldRefused(said)
         if status < 300 and not text.strip():
-            raise EmptyBody("Ringostat answered nothing")
+            raise EmptyBody("Ringostat's answer is empty")
         # A gateway's page, or JSON that was cut.
         if status < 300 and body.lstrip().startswith((b"<", b"[", b"{")) and not is_json(body):
             raise RetriableError(said)

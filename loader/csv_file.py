@@ -217,7 +217,7 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
             elif cells:
                 seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))
             elif header is not None:
-                what = "an empty line, which dbt reads as a row without values: delete it"
+                what = "empty line: dbt reads it as a row without values, so delete it"
                 seed.faults.append(Fault(Place(file, line), what))
             line = reader.line_num + 1
     except csv.Error as error:
@@ -232,7 +232,7 @@ def _read(file: Path, header: Sequence[str] | None, faults: list[Fault[Place]]) 
         content = file.read_bytes()
     except FileNotFoundError:
         advice = f": create it with the line {','.join(header)}" if header is not None else ""
-        faults.append(Fault(Place(file, 1), f"there is no such file{advice}"))
+        faults.append(Fault(Place(file, 1), f"the file does not exist{advice}"))
         return None
     except OSError as error:
         faults.append(Fault(Place(file, 1), f"cannot be read: {error.strerror}"))

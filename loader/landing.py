@@ -281,7 +281,7 @@ def _check_project(conn: psycopg.Connection, project: Project) -> None:
     ).fetchone()
     if wrong is not None:
         raise LoadError(
-            f"the key in {project.key_variable} opens Ringostat project {wrong[0]}, "
+            f"the key in {project.key_variable} belongs to Ringostat project {wrong[0]}, "
             f"but projects.csv gives it to project {project.project_id}"
         )
 
@@ -301,7 +301,7 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
         {"earliest": window.earliest, "latest": window.latest},
     ).fetchall()
     for place, call_id, is_unreadable, _ in misplaced:
-        reason = "unreadable calldate" if is_unreadable else f"outside the period asked, {window}"
+        reason = "unreadable calldate" if is_unreadable else f"outside {window}"
         staged.rejected.append((staged.row(place), call_id, reason))
     run.rejected_ids.update(call_id for _, call_id, _ in staged.rejected)
     run.fetched += len(staged.answer.rows)
@@ -520,8 +520,8 @@ def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object
     (kept,) = only_row(counted)
     if removed > settings.max_removed_share() * (kept + removed):
         raise LoadError(
-            f"Ringostat no longer answers {removed} of the {kept + removed} calls of {run.period}: "
-            "none of them is removed. If they are gone for good, run again with --allow-removals"
+            f"Ringostat no longer lists {removed} of the {kept + removed} calls of {run.period}: "
+            "none of them was removed. If they are gone for good, run again with --allow-removals"
         )
     return removed
 

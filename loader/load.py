@@ -157,7 +157,7 @@ def _load_project(
         return Loaded(project, landed, describe(error))
     if run.repeated:
         log.warning(
-            "%s: Ringostat answered %d ids more than once: of each, the later call is kept",
+            "%s: Ringostat answered %d ids more than once: the later call of each is kept",
             project,
             len(run.repeated),
         )
@@ -193,7 +193,12 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
         if until is not None:
             start = max(first, wall_clock(until, zone) - _lookback(asked.lookback_days))
         elif (earlier := raw.latest_zone(conn, project)) not in (None, zone.key):
-            log.info("%s: time_zone was %s: all is read again from %s on", project, earlier, first)
+            log.info(
+                "%s: time_zone was %s before: everything is read again from %s on",
+                project,
+                earlier,
+                first,
+            )
     return Window(shown_once(start, zone), end, zone) if start < end else None
 
 
@@ -239,7 +244,7 @@ def _land_windows(
             except WindowTooLong as refusal:
                 log.debug("%s: %s", window, refusal)
                 if not cursor.halve(refusal.shortest):
-                    raise LoadError(f"{refusal}, for no more than {window}") from None
+                    raise LoadError(f"{refusal}, even for the short window {window}") from None
                 request = source.ask(cursor.window)
                 continue
             if rows and not is_compared:

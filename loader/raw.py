@@ -136,13 +136,13 @@ def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
     ((role, database),) = conn.execute("select current_user, current_database()").fetchall()
     if "ringostat_raw" in missing:
         return (
-            f"The role {role} needs a schema of its own, create schema ringostat_raw authorization "
-            f"{role}, or the right to make it: grant create on database {database} to {role}"
+            f"The role {role} needs the right to create schemas: grant create on database "
+            f"{database} to {role}; or create the schema for it: create schema ringostat_raw "
+            f"authorization {role}"
         )
     return (
-        f"ringostat_raw lacks {', '.join(missing)}: load once as the owner of its tables, or give "
-        f"them to the role {role}, which also needs: grant usage, create on schema ringostat_raw "
-        f"to {role}"
+        f"ringostat_raw lacks {', '.join(missing)}: load once as the owner of its tables, or make "
+        f"the role {role} their owner and grant usage, create on schema ringostat_raw to {role}"
     )
 
 

@@ -72,7 +72,9 @@ def row_cap() -> int:
     """How many calls an answer may hold: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
     value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
     if not re.fullmatch(r"[1-9]\d{0,8}", value):
-        raise ConfigurationError(f"RINGOSTAT_ROW_CAP is {value!r}: a number above 0 is wanted")
+        raise ConfigurationError(
+            f"RINGOSTAT_ROW_CAP is {value!r}: it must be a whole number above 0"
+        )
     return int(value)
 
 
@@ -105,7 +107,7 @@ def stale_hours() -> float:
     """How far behind a project may be: `RINGOSTAT_STALE_HOURS`, or ConfigurationError."""
     value = os.environ.get("RINGOSTAT_STALE_HOURS", str(DEFAULT_STALE_HOURS))
     if not re.fullmatch(r"\d{1,6}(\.\d+)?", value):
-        raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: a number is wanted")
+        raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: it must be a number")
     return float(value)
 
 
@@ -143,5 +145,7 @@ def auth_key(variable: str) -> str:
     if not key:
         raise ConfigurationError(f"{variable} is not set: put the project's Auth-key into it")
     if not re.fullmatch(r"[!-~]+", key):
-        raise ConfigurationError(f"{variable} holds spaces or letters that no Auth-key has")
+        raise ConfigurationError(
+            f"{variable} contains spaces or characters that an Auth-key never has"
+        )
     return key

@@ -114,7 +114,7 @@ def _shared_faults(
     for column in texts:
         if csv_file.is_blank(row[column]):
             what = f"{column} is empty" + (
-                ": dbt reads the word null as nothing" if row[column].strip() else ": fill it in"
+                ": dbt reads the word null as empty" if row[column].strip() else ": fill it in"
             )
             yield Fault(row.at(column), what)
         elif row[column] != row[column].strip(csv_file.SPACES):

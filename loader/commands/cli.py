@@ -1,7 +1,7 @@
-"""The command `ringostat`: the commands, and nothing but the commands.
+"""The command `ringostat`: its subcommands and their options, nothing else.
 
 Log lines go to stderr, results to stdout. Exit 0: done; 1: something failed; 2: usage or
-configuration, nothing touched.
+configuration, nothing was changed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from loader.sandbox import demo_account, serve
 
 
 class _Day(click.DateTime):
-    """A date or time of a year that can be meant."""
+    """A date or time of a plausible year."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -62,14 +62,14 @@ _DAY_OR_TIME = _Day(["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"])
 
 
 class _ToStderr(logging.Handler):
-    """Log lines by way of click, which finds today's stderr and puts them above a progress bar."""
+    """Log lines through click: it finds the current stderr and keeps a progress bar below."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record), err=True)
 
 
 class _Commands(click.Group):
-    """Ends with one line and the exit code of what failed."""
+    """A failed command ends with one line and the exit code of the failure."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -85,12 +85,12 @@ class _Commands(click.Group):
 @click.version_option(package_name="ringostat-marts", prog_name="ringostat")
 @click.option("-v", "--verbose", is_flag=True, help="Log every request and every window.")
 def main(verbose: bool) -> None:
-    """Ringostat's calls in a Postgres, ready for BI."""
+    """Load Ringostat's calls into Postgres and build tables for BI."""
     handler = _ToStderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("urllib3").setLevel(logging.INFO)  # the loader tells of requests itself
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # the loader logs requests itself
 
 
 def _load_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -105,25 +105,25 @@ def _load_options(command: Callable[..., None]) -> Callable[..., None]:
                 type=click.IntRange(min=0, max=36500),
                 default=DEFAULT_LOOKBACK_DAYS,
                 show_default=True,
-                help="Without --since: how much of what is loaded to read again.",
+                help="How many of the loaded days to read again, if --since is not given.",
             ),
             click.option(
                 "--jobs",
                 type=click.IntRange(min=1, max=64),
                 default=DEFAULT_JOBS,
                 show_default=True,
-                help="How many projects to load side by side.",
+                help="How many projects to load at the same time.",
             ),
             click.option(
                 "--allow-removals",
                 is_flag=True,
-                help="Remove calls that are gone from Ringostat, however many they are.",
+                help="Remove calls that Ringostat no longer lists, however many they are.",
             ),
             click.option(
                 "--accept-lost-fields",
                 "may_lose_fields",
                 is_flag=True,
-                help="Go on without fields that Ringostat answered before and now refuses.",
+                help="Continue without fields that Ringostat answered before and now refuses.",
             ),
         ]
     ):
@@ -140,7 +140,7 @@ def _load(
     allow_removals: bool,
     may_lose_fields: bool,
 ) -> bool:
-    """Loads, and prints a line for each project. False if one failed."""
+    """Loads, and prints one line per project. False if one failed."""
     if since and until and since >= until:
         raise ConfigurationError(f"--since {since} is not before --until {until}")
     projects = choose(read_projects(), ids)
@@ -184,8 +184,8 @@ def load(**options: Any) -> None:
 def run(full_refresh: bool, **options: Any) -> None:
     """Land calls, then build the marts: what cron calls.
 
-    Faults in the CSVs stop it before anything is loaded. What has landed is built even if a project
-    failed. A build waits for another one to end.
+    Faults in the CSVs stop it before anything is loaded. If a project fails, the others are still
+    loaded and built. A build waits for another one to end.
 
     \b
     Example: ringostat run
@@ -203,16 +203,16 @@ def run(full_refresh: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, a list of objects.")
 @click.option(
     "--check",
     is_flag=True,
-    help="For monitors: print only active projects that are not `loaded`, and exit 1 for any.",
+    help="For monitoring: print only active projects that are not `loaded`; exit 1 if any is.",
 )
 def status(as_json: bool, check: bool) -> None:
     """Show how far each project is loaded and built, and what went wrong.
 
-    A table on a terminal, a line for each project in a pipe.
+    Prints a table on a terminal, and one line per project into a pipe.
 
     \b
     Example: ringostat status --json
@@ -254,7 +254,13 @@ def demo() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
 def sandbox(port: int) -> None:
     """Serve the sandbox API on loopback, until Ctrl-C.
 
@@ -268,8 +274,12 @@ def sandbox(port: int) -> None:
 
 
 @main.command()
-@click.option("--name", required=True, help="What reports call the project.")
-@click.option("--time-zone", required=True, help="The zone the project has in Ringostat.")
+@click.option("--name", required=True, help="The project's name in reports.")
+@click.option(
+    "--time-zone",
+    required=True,
+    help="The project's zone in Ringostat, e.g. Europe/Kyiv.",
+)
 @click.option(
     "--auth-key-env",
     default=DEFAULT_KEY_VARIABLE,
@@ -279,7 +289,7 @@ def sandbox(port: int) -> None:
 @click.option(
     "--project-id",
     type=click.IntRange(1),
-    help="For an account whose calls do not tell its number.",
+    help="The project's number, for an account whose calls do not show it.",
 )
 @click.option("--load-from", type=_Day(["%Y-%m-%d"]), help="Default: a year ago.")
 @click.option(
@@ -295,7 +305,7 @@ def connect(
     load_from: datetime | None,
     trust_time_zone: bool,
 ) -> None:
-    """Try a key, show what it opens, and add the project to projects.csv.
+    """Try a key, show its project, and add the project to projects.csv.
 
     \b
     Example: RINGOSTAT_AUTH_KEY=... ringostat connect --name Clinic --time-zone Europe/Kyiv
@@ -304,11 +314,13 @@ def connect(
 
     zone = read_zone(time_zone)
     if zone is None:
-        raise ConfigurationError(f"--time-zone {time_zone}: an IANA zone, such as Europe/Kyiv")
+        raise ConfigurationError(f"--time-zone {time_zone}: must be an IANA zone, e.g. Europe/Kyiv")
     if csv_file.is_blank(name):
         raise ConfigurationError("--name must not be empty: reports show it")
     if not is_key_variable(auth_key_env):
-        raise ConfigurationError("--auth-key-env: the NAME of a variable, never the key itself")
+        raise ConfigurationError(
+            "--auth-key-env must be the NAME of an environment variable, never the key itself"
+        )
     read_projects()  # its faults before the API's
     seen = connecting.look(auth_key_env, zone, project_id)
     first_day = load_from.date() if load_from else connecting.a_year_ago(zone)
@@ -328,7 +340,7 @@ def connect(
 
 @main.group("project")
 def project_group() -> None:
-    """A project's later life: pause it, go on with it, delete it."""
+    """Pause a project, resume it, delete it."""
 
 
 @project_group.command("deactivate")
@@ -347,7 +359,7 @@ def project_deactivate(project_id: int) -> None:
 @project_group.command("activate")
 @click.argument("project_id", metavar="ID", type=int)
 def project_activate(project_id: int) -> None:
-    """Load it again. The next load fills the gap from where it stopped.
+    """Load it again. The next load fills the gap since it was paused.
 
     \b
     Example: ringostat project activate 11111
@@ -361,10 +373,10 @@ def project_activate(project_id: int) -> None:
 @click.argument("project_id", metavar="ID", type=int)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def project_delete(project_id: int, yes: bool) -> None:
-    """Delete it from the warehouse and from the three CSVs. There is no way back.
+    """Delete it from the warehouse and from the three CSVs. This cannot be undone.
 
-    Waits for a dbt build to end. An interrupted deletion is finished by the same command, also once
-    projects.csv no longer lists the project.
+    Waits for a dbt build to end. To finish an interrupted deletion, run the same command again,
+    even if projects.csv no longer lists the project.
 
     \b
     Example: ringostat project delete 11111
@@ -388,17 +400,19 @@ def contact_group() -> None:
 
 @contact_group.command("delete")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--project", "project_id", type=int, required=True, help="Whose they are.")
+@click.option("--project", "project_id", type=int, required=True, help="Their project.")
 @click.option(
-    "--caller", is_flag=True, help="All of one phone number, which is asked or read from stdin."
+    "--caller",
+    is_flag=True,
+    help="Delete all of one phone number; the command asks for it or reads it from stdin.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def contact_delete(ids: tuple[str, ...], project_id: int, caller: bool, yes: bool) -> None:
-    """Delete calls and forms for good, as a client may demand. There is no way back.
+    """Delete calls and forms for good, as a client may demand. This cannot be undone.
 
-    By the ID of a call or form (the column source_id), or by the client's number with --caller:
-    the calls from and to the number, and its forms. They are not loaded again, although Ringostat
-    still has them. Calls that come later are.
+    Give the ID of a call or form (the column source_id), or --caller for the client's number: the
+    calls from and to the number, and its forms. They are not loaded again, although Ringostat still
+    has them. Later calls of the client are loaded.
 
     \b
     Example: ringostat contact delete --caller --project 11111
@@ -406,7 +420,7 @@ def contact_delete(ids: tuple[str, ...], project_id: int, caller: bool, yes: boo
     if caller == bool(ids):
         raise ConfigurationError("give either ids or --caller")
     project = lifecycle.listed_or_not(project_id)
-    # Not an option's value: other users of the machine see the arguments of a command.
+    # Not an option: other users of the machine can see the arguments of a command.
     number = _ask_number() if caller else None
     with database.connect(database.environment()) as conn:
         contacts = lifecycle.find_contacts(conn, project, ids, number)
@@ -425,11 +439,11 @@ def channels_group() -> None:
 
 
 @channels_group.command("check")
-@click.option("--github", is_flag=True, help="As annotations for a pull request.")
+@click.option("--github", is_flag=True, help="Print the faults as annotations for a pull request.")
 def channels_check(github: bool) -> None:
     """Check the three CSVs. Needs no database.
 
-    Every fault is printed as file:line:column, what, and how to mend it.
+    Prints every fault as file:line:column, what is wrong, and how to correct it.
 
     \b
     Example: ringostat channels check
@@ -447,8 +461,8 @@ def channels_check(github: bool) -> None:
 def channels_suggest() -> None:
     """Print a row for each pool that no channel matches.
 
-    Rows go to stdout, to be appended to static_channels.csv; what they are about, to stderr. Then
-    fill in the empty cells: `ringostat channels check` names them.
+    Rows go to stdout, so that you can append them to static_channels.csv; explanations go to
+    stderr. Then fill in the empty cells: `ringostat channels check` names them.
 
     \b
     Example: ringostat channels suggest >> seeds/static_channels.csv
@@ -459,7 +473,7 @@ def channels_suggest() -> None:
         suggestions = suggest.suggest(conn)
     shown = screen.visible if sys.stdout.isatty() else str
     if suggestions and not seed.ends_with_line_end and _stdout_is(seed.file):
-        click.echo(seed.line_end, nl=False)  # after the CSV's last row, which has none
+        click.echo(seed.line_end, nl=False)  # after the last row of the CSV, which lacks it
     for suggestion in suggestions:
         click.echo(screen.visible(str(suggestion)), err=True)
         # Without `color`, click takes terminal escapes out of a pool's name.
@@ -475,8 +489,8 @@ def channels_suggest() -> None:
 def channels_impact(base: str) -> None:
     """Show which conversions an edit of the CSVs moves between campaigns.
 
-    Builds the marts twice in schemas of their own, which it drops: with the CSVs of REF and with
-    those of the working tree.
+    Builds the marts twice, with the CSVs of REF and with those of the working tree, in schemas of
+    their own, and drops these schemas at the end.
 
     \b
     Example: ringostat channels impact --base origin/main
@@ -507,7 +521,7 @@ def channels_export(file: Path) -> None:
         with database.connect(database.environment()) as conn:
             suggestions = suggest.suggest(conn)
     except ConfigurationError as error:
-        click.echo(f"no unmapped pools in the workbook: {error}", err=True)
+        click.echo(f"the workbook lists no unmapped pools: {error}", err=True)
     xlsx.export(file, numbers, suggestions)
     click.echo(f"written to {file}")
 
@@ -515,7 +529,7 @@ def channels_export(file: Path) -> None:
 @channels_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--force", is_flag=True, help="Also if the CSV has changed since the export.")
+@click.option("--force", is_flag=True, help="Import even if the CSV has changed since the export.")
 def channels_import(file: Path, yes: bool, force: bool) -> None:
     """Show what an exported and edited workbook changes, ask, and write static_channels.csv.
 
@@ -542,12 +556,12 @@ def forms_group() -> None:
 
 @forms_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--project", "project_id", type=int, required=True, help="Whose forms they are.")
+@click.option("--project", "project_id", type=int, required=True, help="Their project.")
 def forms_import(file: Path, project_id: int) -> None:
     """Land the forms of a file: JSON lines, CSV or XLSX.
 
-    Bad lines are listed and left out. The same file again changes nothing. A CSV's cells may be
-    separated by commas, semicolons or tabs.
+    Bad lines are listed and left out. Importing the same file again changes nothing. The cells of a
+    CSV may be separated by commas, semicolons or tabs.
 
     \b
     Example: ringostat forms import forms.jsonl --project 11111
@@ -563,7 +577,7 @@ def forms_import(file: Path, project_id: int) -> None:
 
 
 def _stdout_is(file: Path) -> bool:
-    """Whether what is printed is appended to `file`."""
+    """Whether stdout is redirected into `file`."""
     with suppress(OSError):  # io.UnsupportedOperation is one
         return os.path.samestat(os.fstat(sys.stdout.fileno()), file.stat())
     return False
@@ -576,26 +590,26 @@ def _ask_number() -> str:
 
 
 def _need_terminal(flag: str) -> None:
-    """Raises ConfigurationError where nobody can answer a question."""
+    """Raises ConfigurationError if there is nobody to answer a question."""
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"no terminal to ask on: {flag} answers yes")
+        raise ConfigurationError(f"there is no terminal to confirm on: add {flag} to confirm")
 
 
 @main.group()
 def db() -> None:
-    """The embedded Postgres, which serves while PGHOST is not set."""
+    """The embedded Postgres, which is used while PGHOST is not set."""
 
 
 @db.command("start")
 def db_start() -> None:
-    """Start it. The other commands do so too."""
+    """Start it. The other commands start it too if they need it."""
     _need_embedded()
     click.echo(f"Postgres listens in {database.start()['PGHOST']}")
 
 
 @db.command("stop")
 def db_stop() -> None:
-    """Stop it. The data stay."""
+    """Stop it. The data are kept."""
     _need_embedded()
     click.echo("stopped" if database.stop() else "it was not running")
 
@@ -603,7 +617,7 @@ def db_stop() -> None:
 @db.command("delete")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def db_delete(yes: bool) -> None:
-    """Delete it with all its databases. There is no way back.
+    """Delete it with all its databases. This cannot be undone.
 
     Calls can be loaded again; form requests cannot.
 
@@ -612,7 +626,7 @@ def db_delete(yes: bool) -> None:
     """
     _need_embedded()
     if not database.DATA.exists():
-        click.echo(f"there is no {database.DATA}", err=True)
+        click.echo(f"{database.DATA} does not exist", err=True)
         return
     for contents in database.contents():
         click.echo(contents, err=True)
@@ -630,7 +644,7 @@ def db_delete(yes: bool) -> None:
 def db_env() -> None:
     """Print `export` lines, so that plain dbt and psql find the warehouse.
 
-    Without PGPASSWORD: the shell that has set it for your own server has it already.
+    PGPASSWORD is not printed: a shell that uses your own server has it already.
 
     \b
     Example: eval "$(ringostat db env)"

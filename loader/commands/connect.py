@@ -1,4 +1,4 @@
-"""`ringostat connect`: what a key opens, and its line in `projects.csv`."""
+"""`ringostat connect`: the project of a key, and its line in `projects.csv`."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from loader.windows import DAY, SECOND, Window
 Call = dict[str, object]
 
 _YEAR = timedelta(days=365)
-# So many calls show what pools there are; an account that has fewer in a day is read further back.
+# Enough calls to show which pools there are; if a day has fewer, earlier days are read as well.
 _ENOUGH_CALLS = 500
 _GROWTH = 4
 
 NOTICE = """\
-Mind doubled KPIs: call tracking counts a client who calls, and a CRM, a web analytics or an
-advertising cabinet may count the same client again as a form, an order or a call of its own. Do not
-add up their numbers before comparing them: ringostat_marts.rpt_possible_duplicates lists who is in
-twice."""
+KPIs may double: call tracking counts a client who calls, and a CRM, web analytics or an advertising
+account may count the same client again as a form, an order or a call of its own. Compare their
+numbers before you add them up: ringostat_marts.rpt_possible_duplicates lists the conversions that
+may be counted twice."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The latest calls of an account, `days` back from now, and what they tell of it."""
+    """The latest calls of an account, `days` back from now, and what they show about it."""
 
     project_id: int
     zone: ZoneInfo
@@ -53,7 +53,7 @@ class Seen:
             first, last = moments[0].astimezone(self.zone), moments[-1].astimezone(self.zone)
             yield f"first call seen  {first:%Y-%m-%d %H:%M}, last {last:%Y-%m-%d %H:%M}"
         yield (
-            f"calls a day      {len(self.calls) / self.days:,.1f} "
+            f"calls per day    {len(self.calls) / self.days:,.1f} "
             f"({len(self.calls):,} in {self.days:g} days)"
         )
         types = Counter(str(call.get("call_type") or "(none)") for call in self.calls)
@@ -65,7 +65,7 @@ class Seen:
         return not calldates or any(agrees_with_zone(text, self.zone) for text in calldates)
 
     def pools(self) -> Table:
-        """Calls by pool. One whose calls have no visit is shown to everybody: a static one."""
+        """Calls by pool. A pool whose calls have no visit is static: everybody sees its number."""
         calls: Counter[str] = Counter()
         visits: Counter[str] = Counter()
         for call in self.calls:
@@ -74,7 +74,7 @@ class Seen:
             visits[pool] += any(
                 str(call.get(name) or "").strip() for name in ("client_id", "landing")
             )
-        table = Table("pool", "looks")
+        table = Table("pool", "kind")
         table.add_column("calls", justify="right")
         for pool, count in calls.most_common():
             kind = "static: map it in static_channels.csv" if not visits[pool] else "dynamic"
@@ -85,8 +85,8 @@ class Seen:
 def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
     """Asks the API, with the key in the environment, for the latest calls, up to a year back.
 
-    `project_id` is needed for an account whose calls do not tell it. Raises ConfigurationError if
-    there is none, if it is another one than theirs, and if the API does not answer.
+    `project_id` is needed for an account whose calls do not show it. Raises ConfigurationError if
+    the number is unknown or differs from that of the calls, and if the API does not answer.
     """
     api = Api(settings.auth_key(key_variable), key_variable)
     try:
@@ -98,33 +98,35 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
     numbers = found or ({project_id} if project_id else set())
     if not numbers:
         raise ConfigurationError(
-            f"no call of the last {days:g} days tells the project's number: give it, as Ringostat "
-            "shows it in the address of the project's pages, with --project-id"
+            f"no call of the last {days:g} days shows the project's number: "
+            "give it with --project-id (Ringostat shows it in the address of the project's pages)"
         )
     if len(numbers) > 1 or (project_id or min(numbers)) not in numbers:
-        opened = ", ".join(map(str, sorted(found)))
-        raise ConfigurationError(f"the key in {key_variable} opens project {opened}: nothing added")
+        owners = ", ".join(map(str, sorted(found)))
+        raise ConfigurationError(
+            f"the key in {key_variable} belongs to project {owners}: nothing was added"
+        )
     return Seen(min(numbers), zone, days, calls)
 
 
 def check_zone(seen: Seen) -> None:
-    """Raises ConfigurationError if all calls carry another time offset than the zone's."""
+    """Raises ConfigurationError if the time offset of all calls differs from the zone's."""
     if not seen.agrees_with_zone():
         raise ConfigurationError(
-            f"no call seen carries the time offset of {seen.zone}: nothing added. Give the zone "
-            "that the project has in Ringostat; if it is this one, add --trust-time-zone"
+            f"no call has the time offset of {seen.zone}: nothing was added. Give the zone that "
+            "the project has in Ringostat; if it is this one, add --trust-time-zone"
         )
 
 
 def check_is_new(new: Project) -> None:
-    """Raises ConfigurationError if the project, or another of its key, is listed already."""
+    """Raises ConfigurationError if the project, or another one with its key, is already listed."""
     for project in projects.read_projects():
         if project.project_id == new.project_id:
-            raise ConfigurationError(f"{project} is in projects.csv already")
+            raise ConfigurationError(f"{project} is already in projects.csv")
         if project.key_variable == new.key_variable:
             raise ConfigurationError(
-                f"{new.key_variable} is where projects.csv has the key of {project}, and one key "
-                "opens one project: put the new key into a variable of its own, --auth-key-env"
+                f"{new.key_variable} holds the key of {project} by projects.csv, and a key belongs "
+                "to one project: put the new key into another variable and name it with --auth-key-env"
             )
 
 

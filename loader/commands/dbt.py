@@ -98,7 +98,7 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             _end(child)
             raise LoadError(
-                "interrupted: dbt was stopped before its end; run the command again to finish"
+                "interrupted: dbt was stopped before it finished; run the command again"
             ) from None
         finally:
             if child.poll() is None:

@@ -1,7 +1,7 @@
-"""`ringostat demo`: the whole way once, on a bundled account, and what a marketer sees of it.
+"""`ringostat demo`: loads a bundled account, builds the marts, and shows what a marketer sees.
 
-The ordinary loader and the ordinary `dbt build`, on a database of the embedded Postgres that is the
-demo's own: nothing of it gets into the user's data, and nobody has to clean up after it.
+It runs the ordinary loader and the ordinary `dbt build` on a database of its own in the embedded
+Postgres: nothing of it gets into the user's data, and nobody has to clean up after it.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ What next:
 def demo() -> None:
     """Loads the sandbox account, builds the marts, prints a summary to stdout.
 
-    A second run of the same day reads a fortnight again and changes nothing. Raises LoadError if
+    A second run on the same day reads a fortnight again and changes nothing. Raises LoadError if
     the load or the build fails.
     """
     notes = screen.console(stderr=True)
     with Sandbox(demo_account(datetime.now(timezone.utc).date())) as sandbox, _settings(sandbox):
         warehouse = database.environment()
         if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
-            raise ConfigurationError(f"the demo writes to its own database only, {DATABASE}")
+            raise ConfigurationError(f"the demo writes only to its own database, {DATABASE}")
         with screen.progress() as bar:
             results = load_projects(choose(read_projects(), ()), bar=bar)
         for loaded in results:
@@ -74,8 +74,7 @@ def print_summary(conn: psycopg.Connection) -> None:
 
 @contextmanager
 def _settings(sandbox: Sandbox) -> Iterator[None]:
-    """The environment of the demo: its API, its keys, its seeds, its database; the user's back
-    afterwards."""
+    """Sets the environment of the demo (API, keys, seeds, database) and restores the user's."""
     before = dict(os.environ)
     for variable in before:
         if variable.startswith(("PG", "RINGOSTAT_")):
@@ -135,8 +134,8 @@ def _kpi_modes(conn: psycopg.Connection) -> Table:
             projects.kpi_mode,
             count(*) as conversions,
             count(*) filter (where is_tagged) as tagged,
-            count(*) filter (where is_primary) as first_ones,
-            count(*) filter (where is_tagged and is_primary) as both_of_it,
+            count(*) filter (where is_primary) as primary_ones,
+            count(*) filter (where is_tagged and is_primary) as tagged_and_primary,
             round(100.0 * count(*) filter (where attribution_method = 'unknown') / count(*), 1)
         from ringostat_marts.fct_conversions
         inner join ringostat_marts.dim_projects as projects using (project_id)
@@ -170,7 +169,7 @@ def _unmapped_pools(conn: psycopg.Connection) -> Table:
     ).fetchall()
     table = _table(
         "Pools in «Неизвестная кампания»: add them to static_channels.csv",
-        ("project", "pool", "nearly equals", "but for"),
+        ("project", "pool", "nearly equals", "differs in"),
         ("conversions",),
     )
     for name, pool, conversions, suggestion, reason in rows:

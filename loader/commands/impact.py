@@ -1,8 +1,8 @@
 """What an edit of the seeds moves between campaigns, before it is merged or built.
 
-The marts are built twice beside the real ones, with the seeds of a git revision and with those of
-the working tree, by the same models: there is no second notion of attribution here. What costs,
-reading JSON, is not done again: the staging tables are read where they are (dbt's `--defer`).
+The same models build the marts twice beside the real ones, with the seeds of a git revision and
+with those of the working tree, so attribution has one definition. Reading JSON, the expensive part,
+is not repeated: the real staging tables are read (dbt's `--defer`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 _STAGING = ("stg_ringostat__calls", "stg_ringostat__forms")
 
-# A conversion of a project that the edit adds or takes away has no campaign on one side.
+# A conversion of a project that the edit adds or removes has no campaign on one side.
 _CONVERSIONS = """
 select
     coalesce(after.project_id, before.project_id) as project_id,
@@ -76,7 +76,7 @@ class Flow:
 
 
 def moves(flows: Sequence[Flow]) -> Table:
-    """From which campaign to which, as Markdown: a terminal and a pull request show it alike."""
+    """The moves between campaigns, as Markdown that suits a terminal and a pull request."""
     table = Table("project", "from campaign", "to campaign", box=box.MARKDOWN)
     table.add_column("conversions", justify="right")
     for flow in flows:
@@ -123,15 +123,13 @@ def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
     """Where conversions go by the seeds of the git revision `base` and by the working tree's.
 
     Raises ConfigurationError if git has no such revision or seeds, or the warehouse was never
-    built; LoadError if dbt fails, or another comparison is under way on this warehouse.
+    built; LoadError if dbt fails, or another comparison is running on this warehouse.
     """
     staging = settings.schema("staging")
     for model in _STAGING:
         (found,) = only_row(conn.execute("select to_regclass(%s)", [f"{staging}.{model}"]))
         if found is None:
-            raise ConfigurationError(
-                f"no {staging}.{model} in the warehouse: `ringostat run` first"
-            )
+            raise ConfigurationError(f"{staging}.{model} does not exist: run `ringostat run` first")
     with tempfile.TemporaryDirectory() as name, _scratch_schemas(conn) as (before, after):
         scratch = Path(name)
         _check_out(base, scratch / "seeds")
@@ -186,9 +184,9 @@ def _build(scratch: Path, schema: str, folder: Path) -> None:
 
 @contextmanager
 def _scratch_schemas(conn: psycopg.Connection) -> Iterator[tuple[str, str]]:
-    """The prefixes of two sets of schemas, which are dropped in the end.
+    """The prefixes of two sets of schemas, which are dropped at the end.
 
-    Their names are fixed, so that what a killed run left behind is dropped by the next one.
+    Their names are fixed, so that the next run drops what a killed run has left behind.
     """
     prefixes = settings.schema("impact_before"), settings.schema("impact_after")
     key = prefixes[0]

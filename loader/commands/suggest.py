@@ -14,9 +14,9 @@ from loader import settings
 from loader.commands.seeds import CHANNEL_COLUMNS
 from loader.errors import ConfigurationError
 
-# Each pool in «Неизвестная кампания», those first that nearly equal a configured name. Its labels
-# are those of that name, once for each of the name's rows; else the UTM values that all calls of
-# the pool carry, where they are more than placeholders.
+# Each pool in «Неизвестная кампания»; those that nearly equal a configured name come first. A pool
+# gets the labels of that name, one row for each of the name's rows; otherwise the UTM values that
+# all its calls share, unless they are placeholders.
 _UNMAPPED_POOLS = """
 with placeholders as (
     select array['', '(not set)', '(none)', 'none)', '(direct)'] as words
@@ -88,8 +88,8 @@ _DIFFERENCES = {
 class Suggestion:
     """A row of `static_channels.csv` for a pool that no channel matches.
 
-    `cells` has the row's columns, empty where the user has to say. `meant` is the configured name
-    that the pool's nearly equals, `difference` says in what they differ.
+    `cells` has the row's columns, empty where the user has to fill them in. `meant` is the
+    configured name that the pool's name nearly equals, `difference` says how they differ.
     """
 
     cells: Mapping[str, str]
@@ -118,8 +118,8 @@ class Suggestion:
 def suggest(conn: psycopg.Connection) -> list[Suggestion]:
     """A row for each pool in the mart `rpt_unmapped_pools`, near misses first.
 
-    A near miss of a channel with several rows, one a period, gets as many. Raises
-    ConfigurationError if the marts are not built.
+    If the channel that a pool nearly equals has several rows, one per period, the pool gets as many
+    rows. Raises ConfigurationError if the marts are not built.
     """
     marts = settings.schema("marts")
     try:
@@ -130,7 +130,8 @@ def suggest(conn: psycopg.Connection) -> list[Suggestion]:
         )
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise ConfigurationError(
-            f"the marts are not built (no {marts}.rpt_unmapped_pools): `ringostat run` first"
+            f"the marts are not built ({marts}.rpt_unmapped_pools does not exist): "
+            "run `ringostat run` first"
         ) from None
     return [
         Suggestion(

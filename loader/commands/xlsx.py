@@ -1,8 +1,8 @@
-"""Static channels as an Excel workbook, for those who do not edit CSV files, and back.
+"""Static channels as an Excel workbook, for colleagues who do not edit CSV files, and back.
 
-Excel turns what looks like a number or a date into one, and text after `=` into a formula. All
-cells are therefore written as text, and what comes back as anything else is refused, except where
-it can mean only one thing.
+Excel turns what looks like a number or a date into one, and text after `=` into a formula. So all
+cells are written as text, and a cell that comes back as anything else is refused, unless its
+meaning is certain.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class SheetCell:
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A row of a sheet, to be judged as a seed's `Row` is."""
+    """A row of a sheet, checked as a seed's `Row` is."""
 
     file: Path
     sheet: str
@@ -103,7 +103,7 @@ def export(file: Path, numbers: Sequence[str], suggestions: Sequence[Suggestion]
 
 
 def _version(seed: csv_file.Seed) -> str:
-    """One value for all CSVs with the same rows, in whatever order and format."""
+    """A hash that is the same for all CSVs with the same rows, in any order and format."""
     rows = sorted([row[column] for column in CHANNEL_COLUMNS] for row in seed.rows)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
@@ -170,7 +170,7 @@ def _add_lists(book: Workbook, numbers: Sequence[str], version: str) -> None:
 
 @dataclass(frozen=True)
 class Change:
-    """What an import does to `static_channels.csv`; `lines` are its rows as a diff shows them."""
+    """What an import does to `static_channels.csv`; `lines` are the changed rows as a diff."""
 
     seed: csv_file.Seed
     texts: list[str]
@@ -187,12 +187,11 @@ class Change:
 
 
 def read_change(file: Path, numbers: set[str], force: bool = False) -> Change:
-    """What the workbook changes. `numbers`: the projects there are.
+    """What the workbook changes. `numbers`: the listed projects.
 
-    Rows of the sheet of unmapped pools count where one of their labels is filled in. Raises
-    ConfigurationError with everything that is wrong with the workbook, or with the CSV as it is,
-    and, without `force`, if the CSV is not the one that was exported: what was added to it since
-    would be removed.
+    A row of the sheet of unmapped pools counts if one of its labels is filled in. Raises
+    ConfigurationError with every fault of the workbook or of the present CSV, and, without `force`,
+    if the CSV has changed since the export: the import would undo that change.
     """
     seed = seeds.parse_channels()
     csv_file.refuse([*seed.faults, *check.find_channel_faults(seed.rows, numbers)])
@@ -203,7 +202,7 @@ def read_change(file: Path, numbers: set[str], force: bool = False) -> Change:
     known = {(column, row[column]) for row in seed.rows for column in CHANNEL_COLUMNS}
     rows = _rows(file, CHANNELS_SHEET, sheets, faults, lambda *cell: cell in known)
     if POOLS_SHEET in sheets:
-        # A pool's name came from the warehouse: its spaces are meant.
+        # A pool's name comes from the warehouse: its spaces are real.
         pools = _rows(
             file, POOLS_SHEET, sheets, faults, lambda column, _: column == "parameter_value"
         )
@@ -215,7 +214,7 @@ def read_change(file: Path, numbers: set[str], force: bool = False) -> Change:
     if change.lines and not force and _exported_version(sheets) != _version(seed):
         raise ConfigurationError(
             f"{file} was not exported from {seed.file.name} as it is now, and would undo what was "
-            "changed there since: export again and repeat the edit, or --force"
+            "changed there since: export again and repeat the edit, or use --force"
         )
     return change
 
@@ -233,9 +232,9 @@ def _rows(
     faults: list[Fault[object]],
     may_have_spaces: Callable[[str, str], bool],
 ) -> list[SheetRow]:
-    """The sheet's rows that are not empty. What Excel mangled is added to `faults`.
+    """The sheet's rows that are not empty. What Excel has changed is added to `faults`.
 
-    Spaces at the ends are taken for a typing error, except where `may_have_spaces(column, value)`.
+    Spaces at the ends count as a typing error, unless `may_have_spaces(column, value)`.
     """
     header, *records = sheets[title] or [()]
     titles = {str(cell.value): index for index, cell in enumerate(header) if cell.value is not None}
@@ -280,7 +279,7 @@ def _is_day(value: object) -> TypeGuard[datetime]:
 
 
 def _mangled(column: str, cell: workbook.Cell, is_number: bool) -> str:
-    """What Excel made of a text, or nothing. `is_number`: the row is about phone numbers."""
+    """What Excel turned a text into, or "". `is_number`: the row is about phone numbers."""
     value = cell.value
     made = ""
     if cell.data_type == "f":
@@ -289,23 +288,23 @@ def _mangled(column: str, cell: workbook.Cell, is_number: bool) -> str:
         return f"the error {value}"
     if isinstance(value, (datetime, date, time, timedelta)):
         if not (column in _DAYS and _is_day(value)):
-            made = f"a date of it, {value}"
+            made = f"this into the date {value}"
     elif isinstance(value, str) and csv_file.ROUNDED_NUMBER.fullmatch(value.strip()):
-        made = f"{value} of a number"
+        made = f"a number into {value}"
     elif isinstance(value, (bool, int, float)) and not (
         _is_exact(value) and (column == "project_id" or (column == "parameter_value" and is_number))
     ):
-        made = f"a number of it, {value}"
-    return f"Excel made {made}: format the cell as text and type it again" if made else ""
+        made = f"this into the number {value}"
+    return f"Excel turned {made}: format the cell as text and type it again" if made else ""
 
 
 def _is_exact(value: object) -> bool:
-    """Whether a number is surely as it was typed. 380440000000 may have been 3.8044E+11 before."""
+    """Whether a number is certainly as it was typed: 380440000000 may have been 3.8044E+11."""
     return type(value) is int and 0 <= value < 10**15 and (value < 10**9 or value % 10**7 != 0)
 
 
 def _change(seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> Change:
-    """The CSV's rows as they should be: kept ones in their place, to the byte except for edits.
+    """The CSV's rows as they should be: kept rows stay in place, and change only where edited.
 
     A new row goes behind the last one that sorts before it.
     """
@@ -337,7 +336,7 @@ def _change(seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> Change:
 
 
 def _key(row: seeds.Record[object]) -> tuple[int | str, ...]:
-    """What tells a row from all others, and the order of a sorted file."""
+    """What identifies a row; also the sort order of the file."""
     texts = (row[column] for column in ("parameter", "parameter_value", "valid_from"))
     return (int(row["project_id"]), *texts)
 

@@ -85,8 +85,8 @@
                     raise exception using
                         errcode = 'lock_not_available',
                         message = {{ dbt.string_literal(
-                            'view ' ~ old ~ ' cannot be replaced: for 5 minutes there was always a'
-                            ~ ' query reading it'
+                            'view ' ~ old ~ ' cannot be replaced: queries have been reading it for 5'
+                            ~ ' minutes without a pause'
                         ) }},
                         hint = 'End that query (see pg_stat_activity), or build again later.';
                 end if;

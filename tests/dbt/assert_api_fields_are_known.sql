@@ -1,5 +1,5 @@
--- A field that nobody has heard of is kept in `payload`, and nothing reads it: perhaps the vendor
--- has added something worth having. Looks at the newest 1,000 calls of each project.
+-- An unknown field is kept in `payload`, and no model reads it: the vendor may have added something
+-- useful. Looks at the newest 1,000 calls of each project.
 -- noqa: disable=LT05
 {{ config(severity='warn') }}
 
@@ -25,7 +25,7 @@ newest_calls as (
 )
 
 select distinct
-    'project ' || newest_calls.project_id || ' answers a field nobody has heard of: '
+    'project ' || newest_calls.project_id || ' answers an unknown field: '
     || answered.field as fault
 from newest_calls
 cross join lateral jsonb_object_keys(newest_calls.payload) as answered (field)

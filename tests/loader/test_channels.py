@@ -182,7 +182,7 @@ def test_a_file_that_is_no_such_csv(folder: Path, content: bytes, fault: str) ->
         ((CHANNELS + "11111,dst,ї\n" * 9).replace(",", ";").encode("cp1251"), "2:11: not UTF-8"),
         ((CHANNELS + "11111,dst,ї\n" * 9).encode("utf-16"), "1:1: not UTF-8: save the file as"),
         ((CHANNELS + "11111,dst,ї\n" * 9).encode("utf-16-le"), "1:1: not UTF-8"),
-        (None, "1:1: there is no such file: create it with the line project_id,parameter"),
+        (None, "1:1: the file does not exist: create it with the line project_id,parameter"),
     ],
 )
 def test_a_file_with_one_cause_has_one_fault(
@@ -236,7 +236,7 @@ def test_days_that_cannot_be_read_do_not_overlap(folder: Path) -> None:
 
 def test_a_missing_file(folder: Path) -> None:
     Path("kpi_tags.csv").unlink()
-    assert "kpi_tags.csv:1:1: there is no such file" in ringostat("channels", "check").stdout
+    assert "kpi_tags.csv:1:1: the file does not exist" in ringostat("channels", "check").stdout
     assert "file=kpi_tags.csv,line=1,col=1" in ringostat("channels", "check", "--github").stdout
 
 

@@ -1,4 +1,4 @@
-"""`ringostat connect`: what a key opens, and the line in projects.csv."""
+"""`ringostat connect`: the project of a key, and the line in projects.csv."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def file(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def account(serve: Callable[..., object]) -> Callable[..., Sandbox]:
-    """`account(calls)` is what the key opens: project 11111 in Europe/Kyiv."""
+    """`account(calls)` serves the project of the key: project 11111 in Europe/Kyiv."""
 
     def open_account(calls: list[dict], **settings: object) -> Sandbox:
         salon = SandboxProject(22222, "Key-Of-The-Salon", "Asia/Almaty", [])
@@ -123,7 +123,7 @@ def test_a_busy_account_is_read_in_shorter_steps(
     account(calls_every(timedelta(minutes=1), ago(days=2), NOW), row_cap=1000)
     result = connect()
     assert result.exit_code == 0
-    assert re.search(r"calls a day +1,4\d\d\.\d \(7\d\d in 0.5 days\)", result.stdout)
+    assert re.search(r"calls per day +1,4\d\d\.\d \(7\d\d in 0.5 days\)", result.stdout)
 
 
 def test_an_old_account_is_found_within_a_year(account: Callable[..., Sandbox]) -> None:
@@ -198,7 +198,7 @@ def test_calls_that_do_not_tell_the_number(
 
 def test_the_key_of_a_listed_project(account: Callable[..., Sandbox], refused: Refused) -> None:
     account([call(ago(hours=1), call_card="https://app.example/?project_id=22222")])
-    assert "project 22222 (Salon) is in projects.csv already" in refused(connect())
+    assert "project 22222 (Salon) is already in projects.csv" in refused(connect())
 
 
 def test_the_variable_of_a_listed_project(
@@ -207,14 +207,14 @@ def test_the_variable_of_a_listed_project(
     account([call(ago(hours=1))])
     monkeypatch.setenv("SALON_KEY", KEY)
     said = refused(connect("--auth-key-env", "SALON_KEY"))
-    assert "SALON_KEY is where projects.csv has the key of project 22222" in said
+    assert "SALON_KEY holds the key of project 22222" in said
 
 
 def test_a_number_that_is_not_the_accounts(
     account: Callable[..., Sandbox], refused: Refused
 ) -> None:
     account([call(ago(hours=1))])
-    assert "opens project 11111" in refused(connect("--project-id", "5"))
+    assert "belongs to project 11111" in refused(connect("--project-id", "5"))
 
 
 def test_a_key_that_is_not_accepted(
@@ -239,7 +239,7 @@ def test_a_zone_that_is_not_the_accounts(account: Callable[..., Sandbox], refuse
     account([call(ago(days=1))])
     result = connect(zone="Asia/Tokyo")
     said = refused(result)
-    assert "no call seen carries the time offset of Asia/Tokyo: nothing added" in said
+    assert "no call has the time offset of Asia/Tokyo: nothing was added" in said
     assert "--trust-time-zone" in said
     assert "Ringostat project 11111" in result.stdout
 

@@ -120,7 +120,7 @@ def test_delete_says_what_is_lost_and_asks(embedded: Path, monkeypatch: pytest.M
     assert result.exit_code == 2
     assert result.stderr.startswith("database ringostat: 0 calls and 1 forms, ")
     assert "form requests cannot" in result.stderr
-    assert "no terminal to ask on: --yes answers yes" in result.stderr
+    assert "there is no terminal to confirm on: add --yes to confirm" in result.stderr
     monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
     assert ringostat("db", "delete", typed="yes\n").exit_code == 1
     assert (embedded / "PG_VERSION").exists()
@@ -130,7 +130,7 @@ def test_delete_says_what_is_lost_and_asks(embedded: Path, monkeypatch: pytest.M
     assert not embedded.exists()
     result = ringostat("db", "delete")
     assert result.exit_code == 0
-    assert f"there is no {embedded}" in result.stderr
+    assert f"{embedded} does not exist" in result.stderr
 
 
 def test_only_its_user_reaches_it(embedded: Path) -> None:

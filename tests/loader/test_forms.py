@@ -231,7 +231,7 @@ def test_text_that_postgres_cannot_hold(conn: psycopg.Connection) -> None:
         ("forms.csv", b"submitted_at\n\xff\n", "forms.csv:2:1: not UTF-8"),
         ("forms.csv", "submitted_at\tї\n\n\n".encode("utf-16"), "forms.csv:1:1: not UTF-8"),
         ("forms.csv", "submitted_at;ї\n\n\n".encode("cp1251"), "forms.csv:1:14: not UTF-8"),
-        ("forms.csv", None, "forms.csv:1:1: there is no such file"),
+        ("forms.csv", None, "forms.csv:1:1: the file does not exist"),
         ("forms.jsonl", '{"x": 1}\n\n\n'.encode("utf-16"), "forms.jsonl: not UTF-8"),
         ("forms.xlsx", None, "forms.xlsx: cannot be read: No such file"),
         ("forms.xlsx", b"text", "not an XLSX workbook"),
