@@ -29,6 +29,9 @@ _SEPARATOR = b"\x1e"
 _FEW = 3
 _SMALL_SHARE = 0.01
 
+# In bytes. An index of Postgres holds no more than 2,704.
+_LONGEST_ID = 2000
+
 # For the transaction alone, since a pooler may give the session to somebody else: an answer is
 # parsed without touching the disk, and compiling a statement would take longer than to run it.
 _SETTINGS = sql.SQL(
@@ -293,8 +296,15 @@ def _check_project(conn: psycopg.Connection, project: Project) -> None:
 
 
 def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
-    """Takes the rows out of `answer` that cannot be placed in time. LoadError for too many."""
+    """Takes the rows out of `answer` that cannot be placed in time or stored. LoadError for too
+    many."""
     window = staged.answer.window
+    endless = conn.execute(
+        "delete from answer where octet_length(call_id) > %s returning place, call_id",
+        [_LONGEST_ID],
+    ).fetchall()
+    for place, call_id in endless:
+        staged.rejected.append((staged.row(place), call_id, "the uniqueid is too long"))
     misplaced = conn.execute(
         """
         delete from answer
@@ -320,7 +330,7 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
     ):
         return
     if not misplaced:
-        raise LoadError(f"{len(run.rejected)} calls are nested too deeply")
+        raise LoadError(f"{len(run.rejected)} calls cannot be stored: {staged.rejected[0][2]}")
     # A zone explains the rest.
     _, call_id, is_unreadable, calldate = min(misplaced, key=lambda one: (one[2], one[0]))
     # An id that is a hash tells the caller's number to anybody who tries all of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -225,6 +226,21 @@ def test_a_row_nested_too_deeply_is_set_aside(setting: Setting, depth: int) -> N
     assert result.exit_code == 0, result.stderr
     assert setting.raw("call_id") == [("good",)]
     assert rejected(setting, "payload, reason") == [(poison, "nested too deeply")]
+
+
+def test_an_id_too_long_for_an_index_is_set_aside(setting: Setting) -> None:
+    endless = random.Random(1).randbytes(2000).hex()  # which Postgres cannot compress
+    setting.api.fault = always(
+        response([call(NOON, "good"), call(NOON, "") | {"uniqueid": endless}])
+    )
+    assert setting.load(*PERIOD).exit_code == 0
+    assert setting.raw("call_id") == [("good",)]
+    assert rejected(setting) == [(endless, "the uniqueid is too long")]
+    many = [call(NOON, "") | {"uniqueid": f"{n}{endless}"} for n in range(9)]
+    setting.api.fault = always(response(many))
+    result = setting.load(*PERIOD)
+    assert result.exit_code == 1
+    assert "9 calls cannot be stored: the uniqueid is too long" in result.stderr
 
 
 def test_a_stored_call_that_loses_its_time_is_not_removed(setting: Setting) -> None:
