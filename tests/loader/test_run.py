@@ -57,6 +57,12 @@ def test_run_loads_and_builds(setting: Setting, built: list) -> None:
     assert built == [()]
 
 
+def test_run_builds_all_tables_anew_if_asked_to(setting: Setting, built: list) -> None:
+    result = ringostat("run", "--until", "2024-02-01", "--full-refresh")
+    assert result.exit_code == 0, result.output
+    assert built == [("--full-refresh",)]
+
+
 def test_run_builds_what_has_landed_if_a_project_failed(setting: Setting, built: list) -> None:
     setting.api.fault = always(response("", status=403))
     result = ringostat("run", "--until", "2024-02-01")

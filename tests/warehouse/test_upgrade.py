@@ -1,0 +1,57 @@
+"""A warehouse of an older version: nothing is lost before somebody asks for the full refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from .support import land_form, one, run_dbt
+
+Build = Callable[..., None]
+
+# As the version before the clock `staged_at` left them: the configuration in views, staging without
+# the clock, and BI's own view on a mart.
+OLDER = """
+create schema ringostat_seeds;
+create schema ringostat_staging;
+create schema ringostat_intermediate;
+create schema ringostat_marts;
+create table ringostat_seeds.projects (project_id int, project_name text, load_from date);
+insert into ringostat_seeds.projects values (1, 'Clinic', '2024-01-01');
+create view ringostat_staging.stg_config__projects as select * from ringostat_seeds.projects;
+create table ringostat_staging.stg_ringostat__calls as
+    select project_id, call_id, call_at, loaded_at from ringostat_raw.calls;
+create table ringostat_intermediate.int_conversions as
+    select *, 'call:' || call_id as contact_id from ringostat_staging.stg_ringostat__calls;
+create view ringostat_marts.fct_conversions as
+    select conversions.*, projects.project_name
+    from ringostat_intermediate.int_conversions as conversions
+    inner join ringostat_staging.stg_config__projects as projects using (project_id);
+create schema bi;
+create view bi.of_marts as select * from ringostat_marts.fct_conversions;
+"""
+
+
+@pytest.mark.slow
+def test_older_tables_are_refused_until_a_full_refresh(
+    raw: psycopg.Connection, dbt_folder: Path, build: Build
+) -> None:
+    land_form(raw, "f")
+    raw.execute(OLDER)
+
+    refused = run_dbt(dbt_folder, "build")
+    assert refused.returncode != 0
+    assert (
+        "nothing was built: ringostat_intermediate.int_conversions is of an older version. Run"
+        " `ringostat run --full-refresh` once"
+    ) in refused.stdout
+    assert one(raw, "select count(*) from bi.of_marts") == 1
+
+    build("--full-refresh")
+    sources = "select string_agg(source_id, ',' order by source_id)"
+    assert one(raw, f"{sources} from ringostat_marts.fct_conversions") == "a,f"
+    # A view of other people's has to be created again.
+    assert one(raw, "select to_regclass('bi.of_marts') is null")
