@@ -112,7 +112,7 @@ class World:
         }
         if self._is_faulty:
             # For longer than a build takes to come by: the other actions would correct it.
-            actions = {action: 20 for action in list(actions)[:3]} | {self.edit_seeds: 0.6}
+            actions = dict.fromkeys(list(actions)[:3], 20.0) | {self.edit_seeds: 0.6}
         (action,) = self._rng.choices(list(actions), list(actions.values()))
         action()
         self.counts[action.__name__] += 1
