@@ -62,8 +62,7 @@ def test_views_upon_the_marts_survive_a_build(raw: psycopg.Connection, build: Bu
     assert _one(raw, "select sum(conversions_all) from public.theirs") == 2
 
 
-# The seeds are tables that dbt truncates.
-MODELS_ALONE = ("--exclude-resource-type", "seed", "test", "unit_test")
+WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 
 
 def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
@@ -75,7 +74,7 @@ def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
     _land(raw, "b", caller="380002")
     with database.connect(warehouse) as reader, reader.transaction():
         reader.execute("select * from ringostat_marts.rpt_conversions_daily")
-        assert _dbt(dbt_folder, "build", *MODELS_ALONE).returncode == 0
+        assert _dbt(dbt_folder, "build", *WITHOUT_TESTS).returncode == 0
     assert raw.execute(views).fetchall() == before
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
 
@@ -89,7 +88,7 @@ def test_a_view_that_changes_keeps_no_reader_waiting(
     with ThreadPoolExecutor() as pool, database.connect(warehouse) as reader:
         with reader.transaction():
             reader.execute("select * from ringostat_marts.fct_conversions")
-            building = pool.submit(_dbt, dbt_folder, "build", *MODELS_ALONE, "--vars", change)
+            building = pool.submit(_dbt, dbt_folder, "build", *WITHOUT_TESTS, "--vars", change)
             raw.execute("set statement_timeout = '2s'")
             waiting = """
                 select count(*) from pg_stat_activity
@@ -214,8 +213,7 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
 ) -> None:
     build()
     _land(raw, "b", caller="380002", pool_name="Radio", category_number=4)
-    without_tests = ("--exclude-resource-type", "test", "unit_test")
-    build("--select", "stg_ringostat__calls", "int_conversions", *without_tests)
+    build("--select", "stg_ringostat__calls", "int_conversions", *WITHOUT_TESTS)
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 1
     build()
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
@@ -254,7 +252,7 @@ def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_b
         monkeypatch.setenv("RINGOSTAT_BUILD_LOCK", "held")
         build()
         monkeypatch.delenv("RINGOSTAT_BUILD_LOCK")
-        building = pool.submit(_dbt, dbt_folder, "build", *MODELS_ALONE)
+        building = pool.submit(_dbt, dbt_folder, "build", *WITHOUT_TESTS)
         while not building.done() and not _one(raw, waiting):
             pass
         assert not building.done()
