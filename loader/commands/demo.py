@@ -54,7 +54,8 @@ def demo() -> None:
             if loaded.error:
                 raise LoadError(f"{loaded.project}: {loaded.error}")
         with notes.status("building the marts: dbt build"):
-            build("--quiet")
+            # Also where an older version has made the demo.
+            build("--quiet", "--full-refresh")
         with database.connect(warehouse) as conn:
             print_summary(conn)
     click.echo(_NEXT_STEPS)
