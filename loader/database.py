@@ -89,7 +89,7 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
 
     A pooler in between must give each connection a server session of its own, as PgBouncer does
     with `pool_mode = session`: the lock of a project lives in the session. All else that the loader
-    sets, the time zone apart, lasts for a transaction. Behind transaction pooling a load stops with
+    sets, time zone and date style apart, lasts for a transaction. Behind transaction pooling a load stops with
     a message, at the latest before it writes.
 
     Raises ConfigurationError that names host and port, and never the password.
@@ -113,7 +113,8 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
         ) from None
     # The server's default may be stricter, and what one load writes the next one must see.
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-    conn.execute("set timezone = 'UTC'")
+    # psycopg reads times of the style ISO alone.
+    conn.execute("set timezone = 'UTC'; set datestyle = 'ISO'")
     return conn
 
 

@@ -132,7 +132,7 @@ def _missing(conn: psycopg.Connection) -> list[str]:
 
 
 def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
-    """What to grant `conn`'s role so that it can make what is `missing`."""
+    """What to grant `conn`'s role so that it can make what is `missing`, and store the salt."""
     ((role, database),) = conn.execute("select current_user, current_database()").fetchall()
     if "ringostat_raw" in missing:
         return (
@@ -140,6 +140,8 @@ def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
             f"{database} to {role}; or create the schema for it: create schema ringostat_raw "
             f"authorization {role}"
         )
+    if not missing:
+        return f"Do: grant select, insert, update on ringostat_raw.settings to {role}"
     return (
         f"ringostat_raw lacks {', '.join(missing)}: load once as the owner of its tables, or make "
         f"the role {role} their owner and grant usage, create on schema ringostat_raw to {role}"

@@ -377,6 +377,8 @@ def project_delete(project_id: int, yes: bool) -> None:
 
     Waits for a dbt build to end. To finish an interrupted deletion, run the same command again,
     even if projects.csv no longer lists the project.
+    If it is added again, all that Ringostat still has is loaded again, also what
+    `contact delete` has deleted.
 
     \b
     Example: ringostat project delete 11111

@@ -193,6 +193,17 @@ def test_what_a_role_may_not_add_is_named(
     assert "ringostat_raw lacks calls.digest: load once as the owner" in result.stderr
 
 
+def test_the_right_to_the_salt_is_named(
+    account: Setting, as_role: Callable[..., None], role: str
+) -> None:
+    raw.create_tables(account.conn)
+    as_role("grant usage on schema ringostat_raw to {}")
+    result = account.load()
+    assert result.exit_code == 2
+    assert "permission denied for table settings. Do: grant select, insert" in result.stderr
+    assert f"on ringostat_raw.settings to {role}" in result.stderr
+
+
 # --- what is missing -------------------------------------------------------------------------
 
 

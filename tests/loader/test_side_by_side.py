@@ -213,7 +213,17 @@ def test_a_session_is_left_as_it_was(warehouse: dict[str, str]) -> None:
         changed = conn.execute(
             "select name from pg_settings where source = 'session' and setting <> reset_val"
         ).fetchall()
-    assert set(changed) <= {("TimeZone",)}
+    assert set(changed) <= {("TimeZone",), ("DateStyle",)}
+
+
+@pytest.mark.parametrize("style", ["German", "SQL,DMY"])
+def test_a_server_with_another_date_style(
+    three: Hostile, monkeypatch: pytest.MonkeyPatch, style: str
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", f"-c DateStyle={style}")
+    exit_code, lines, _ = load()
+    assert (exit_code, lines) == (0, {CLINIC: DONE, DEALER: DONE, BAKERY: DONE})
+    assert ringostat("status").exit_code == 0
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
