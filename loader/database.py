@@ -89,8 +89,8 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
 
     A pooler in between must give each connection a server session of its own, as PgBouncer does
     with `pool_mode = session`: the lock of a project lives in the session. All else that the loader
-    sets, time zone and date style apart, lasts for a transaction. Behind transaction pooling a load stops with
-    a message, at the latest before it writes.
+    sets, time zone and date style apart, lasts for a transaction. Behind transaction pooling a load
+    stops with a message, at the latest before it writes.
 
     Raises ConfigurationError that names host and port, and never the password.
     """
