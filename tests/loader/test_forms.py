@@ -14,6 +14,7 @@ from click.testing import Result
 from openpyxl import Workbook
 
 from loader import database, forms, raw
+from loader.commands import lifecycle
 from loader.projects import read_projects
 
 from .support import ringostat
@@ -271,3 +272,21 @@ def test_it_waits_for_another_import(conn: psycopg.Connection, warehouse: dict[s
             assert landed(conn, "payload ->> 'name'") == [(None,)]
         assert "1 changed" in waiting.result().stdout
     assert landed(conn, "payload ->> 'name'") == [("Bob",)]
+
+
+def test_an_import_that_waits_for_a_deletion_lands_nothing(
+    conn: psycopg.Connection, warehouse: dict[str, str], seeds: Callable[..., Path]
+) -> None:
+    import_it(lines(FORM))
+    project = read_projects()[0]
+    blocked = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with database.connect(warehouse) as other, ThreadPoolExecutor() as threads:
+        with lifecycle._nobody_else_writes(other, project):
+            waiting = threads.submit(import_it, lines({**FORM, "name": "Bob"}))
+            while conn.execute(blocked).fetchone() == (0,):
+                assert not waiting.done()
+            other.execute("delete from ringostat_raw.forms")
+            seeds("22222,Salon,,Asia/Almaty,,2024-01-01,false")
+        assert waiting.result().exit_code == 2
+    assert "projects.csv has no project 11111" in waiting.result().stderr
+    assert landed(conn) == []
