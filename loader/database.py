@@ -126,6 +126,21 @@ def only_row(cursor: psycopg.Cursor[_Row]) -> _Row:
     return row
 
 
+def has_columns(conn: psycopg.Connection, table: tuple[str, str], *columns: str) -> bool:
+    """Whether `table`, schema and name, is there and has all of `columns`."""
+    found = conn.execute(
+        """
+        select count(*)
+        from pg_attribute
+        join pg_class on pg_class.oid = attrelid
+        join pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = %s and relname = %s and attname = any(%s) and not attisdropped
+        """,
+        [*table, list(columns)],
+    ).fetchone()
+    return found == (len(columns),)
+
+
 def exports(warehouse: Mapping[str, str]) -> str:
     """`export` lines for a shell, so that dbt and psql find the warehouse.
 

@@ -78,8 +78,7 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
             bad.append((number, str(reason)))
     raw.create_tables(conn)
     with conn.transaction():
-        key = f"ringostat forms {project.project_id}"
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+        raw.hold_forms(conn, project)
         # It may have been deleted while this waited.
         projects.find(projects.read_projects(), project.project_id)
         ids = sql.SQL("select unnest({}::text[])").format(sql.Literal(list(forms)))

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from loader import csv_file, deletions, projects, raw, settings
+from loader import csv_file, database, deletions, projects, raw, settings
 from loader.commands import seeds
 from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
@@ -223,17 +223,7 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
 def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
     """Raises LoadError if an earlier version made the tables in which dbt holds contacts."""
     table = (settings.schema("intermediate"), "int_conversions")
-    found = conn.execute(
-        """
-        select count(*)
-        from pg_attribute
-        join pg_class on pg_class.oid = attrelid
-        join pg_namespace on pg_namespace.oid = relnamespace
-        where nspname = %s and relname = %s and attname = any(%s) and not attisdropped
-        """,
-        [*table, [_CONVERSION_KEY, _CLOCK]],
-    ).fetchone()
-    if table in _tables(conn) and found != (2,):
+    if table in _tables(conn) and not database.has_columns(conn, table, _CONVERSION_KEY, _CLOCK):
         raise LoadError(
             f"an earlier version made {'.'.join(table)}: run dbt build --full-refresh first, so "
             "that the contacts can be deleted from it too"
@@ -375,8 +365,7 @@ def _nobody_else_writes(conn: psycopg.Connection, project: Project) -> Iterator[
     """
     build = f"ringostat build {settings.schema_prefix()}"
     with raw.lock(conn, project), conn.transaction():
-        forms = f"ringostat forms {project.project_id}"
-        conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [forms])
+        raw.hold_forms(conn, project)
         taken = conn.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [build])
         if not only_row(taken)[0]:
             log.info("a dbt build is running: waiting for it")

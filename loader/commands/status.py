@@ -13,7 +13,7 @@ from rich.table import Table
 
 from loader import settings
 from loader.clock import instant
-from loader.database import only_row
+from loader.database import has_columns, only_row
 from loader.projects import Project
 
 # By which int_conversions reads on from staging; as in the mart.
@@ -137,20 +137,7 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
     staging = (settings.schema("staging"), "stg_ringostat__calls")
     conversions = (settings.schema("intermediate"), "int_conversions")
     # Tables of an earlier version lack the clock: the next build replaces them.
-    found = conn.execute(
-        """
-        select count(*) = 2
-        from pg_attribute
-        join pg_class on pg_class.oid = attrelid
-        join pg_namespace on pg_namespace.oid = relnamespace
-        where
-            ((nspname, relname) = (%s, %s) or (nspname, relname) = (%s, %s))
-            and attname = %s
-            and not attisdropped
-        """,
-        [*staging, *conversions, _CLOCK],
-    )
-    if not only_row(found)[0]:
+    if not all(has_columns(conn, table, _CLOCK) for table in (staging, conversions)):
         return _Built()
     query = sql.SQL(
         """
