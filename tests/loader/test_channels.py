@@ -156,7 +156,7 @@ def test_faults_of_all_three_files_are_found_at_once(folder: Path) -> None:
         (CHANNELS.replace("campaign", "Campaign").encode(), ":1:66: unknown column 'Campaign'"),
         (CHANNELS.replace("campaign", "dst,dst").encode(), ":1:66: unknown column 'dst'"),
         (CHANNELS.replace("type", "source").encode(), ":1:53: duplicate column traffic_source"),
-        (CHANNELS.encode() + b"\n", "static_channels.csv:2:1: an empty line"),
+        (CHANNELS.encode() + b"\n", "static_channels.csv:2:1: empty line"),
         (CHANNELS.encode() + "11111,dst,1,ї,Щ".encode("cp1251"), ":2:13: not UTF-8"),
     ],
 )

@@ -127,7 +127,7 @@ def test_the_demo_refuses_a_database_that_is_not_its_own(
     monkeypatch.setattr(database, "environment", lambda: {"PGDATABASE": "theirs"})
     result = ringostat("demo")
     assert result.exit_code == 2
-    assert "the demo writes to its own database only, ringostat_demo" in result.stderr
+    assert "the demo writes only to its own database, ringostat_demo" in result.stderr
 
 
 # With dbt.
