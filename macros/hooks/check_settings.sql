@@ -1,6 +1,6 @@
 {#
-    On-run-start: refuses a setting that is misspelt, or whose value would count something else than
-    its name says, before anything is built. All that is wrong is told at once, a line each.
+    On-run-start: stops the build if a setting is misspelt or has a wrong value. The error lists all
+    faults, one per line.
 #}
 {% macro check_settings() %}
     {%- if execute -%}
@@ -27,12 +27,12 @@
 {% endmacro %}
 
 
-{# The names that begin as ours do, in `--vars` and in the vars of dbt_project.yml, each once. #}
+{# The names that begin with `ringostat_` in `--vars` and in the vars of dbt_project.yml. #}
 {% macro given_settings() %}
     {%- set names = (invocation_args_dict.vars or {}).keys() | list -%}
     {%- for project in var.packages_for_node() -%}
         {%- for name, value in project.vars.to_dict().items() -%}
-            {#- The vars of one package stand below its name. -#}
+            {#- The vars of one package are below its name. -#}
             {%- do names.extend(value.keys() if value is mapping else [name]) -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -75,7 +75,7 @@
 {% endmacro %}
 
 
-{# A value as YAML would have it. #}
+{# A value as YAML writes it. #}
 {% macro shown(value) %}
     {{ return('"' ~ value ~ '"' if value is string else tojson(value, value | string)) }}
 {% endmacro %}

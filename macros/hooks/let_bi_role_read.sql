@@ -1,9 +1,10 @@
 {#
-    On-run-end: the role that `ringostat_bi_role` names may read the marts. It gets nothing on the
-    other schemas; views read their tables with the rights of whoever built them.
-    (dbt's own `grants` does not open the schema, and several models at once may not.)
+    On-run-end: lets the role `ringostat_bi_role` read the marts. The role gets no right on the
+    other schemas: views read their tables with the rights of the role that built them. (dbt's own
+    `grants` does not grant usage of the schema, and models that run at the same time must not do
+    so.)
 
-    Only what is missing is granted: two builds that grant the same at the same time may fail.
+    Only missing rights are granted: two builds that grant the same right at the same time may fail.
 #}
 {% macro let_bi_role_read() %}
     {%- set role = var('ringostat_bi_role') -%}

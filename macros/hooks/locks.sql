@@ -1,12 +1,12 @@
 {#
-    Locks between builds. Each is held until the model's transaction ends, and taken before its
-    statement begins, so that the statement sees all that the holder before it has committed.
+    Locks between builds. A model takes its lock before its statement begins and holds it until its
+    transaction ends, so that the statement sees everything that the previous holder has committed.
 #}
 
 {#
-    Pre-hook of all models and seeds: builds at the same time take turns model by model, so that each
-    reads its watermark after the other has written. `ringostat project delete` waits for the models
-    under way; `ringostat run` holds the key of the build for the whole of it, and says so to dbt.
+    Pre-hook of all models and seeds: builds that run at the same time take turns model by model, so
+    that each reads its watermark after the other has written. `ringostat project delete` waits for
+    the running models; `ringostat run` holds the lock for the whole build, and tells dbt so.
 #}
 {% macro lock_model() %}
     {%- if execute -%}

@@ -1,7 +1,7 @@
 {#
-    On-run-end: under each failed test, the first rows that fail it. dbt itself tells only how many
-    there are, and whoever has edited a CSV wants to know which line. Personal columns are left out.
-    Printed, not logged: a log that is quiet must hold them too.
+    On-run-end: prints the first failing rows of each failed test. dbt itself shows only their
+    number, and the person who has edited a CSV needs the line. Personal columns are left out. The
+    rows are printed, not logged, so that a quiet log has them too.
 #}
 {% macro show_failing_rows(results) %}
     {% for result in results

@@ -1,8 +1,8 @@
 {#
-    Post-hook of what is built in tables: fresh statistics after a run that wrote more than a tenth of
-    what Postgres knows to be there. Autovacuum comes a minute later, and until then Postgres takes a
-    table that has just been filled for an empty one: a view upon it that answers in 30 ms was seen to
-    take minutes. An ordinary day's rows are left to autovacuum.
+    Post-hook of tables: refreshes the statistics after a run that wrote more than a tenth of the
+    rows that Postgres knows. Autovacuum comes a minute later, and until then Postgres plans as if a
+    table that has just been filled were empty: a view on it that takes 30 ms then took minutes. The
+    rows of an ordinary day are left to autovacuum.
 #}
 {% macro analyze_if_grown() %}
     {%- if execute and model.config.materialized == 'incremental' -%}

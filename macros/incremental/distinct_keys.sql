@@ -1,7 +1,7 @@
 {#
-    The distinct values of a contact's key with the columns it stands for, taken from the contacts
-    that arrived since the last run. A key whose contacts have all changed stays: it costs a row and
-    labels nothing.
+    The distinct values of a contact's key with the columns that it represents, from the contacts
+    that arrived since the last run. A key whose contacts have all changed is kept: it costs one row
+    and labels nothing.
 #}
 {% macro distinct_keys(key, columns) %}
     with

@@ -1,6 +1,6 @@
 {#
-    The projects of a large table by hopping through its index, one look-up a project:
-    `select distinct` reads every row.
+    The projects of a large table, found by hopping through its index with one look-up per project:
+    `select distinct` would read every row.
 #}
 {% macro distinct_projects(relation) %}
     with recursive hops as (
@@ -22,8 +22,8 @@
 
 
 {#
-    Post-hook of incremental models: a project that is deleted upstream, or that `projects.csv` no
-    longer lists, leaves no trace here.
+    Post-hook of incremental models: deletes the rows of projects that are deleted upstream, or that
+    `projects.csv` no longer lists.
 #}
 {% macro delete_projects_missing_upstream(upstream) %}
     {%- if is_incremental() -%}

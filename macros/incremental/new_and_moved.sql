@@ -1,11 +1,11 @@
 {#
-    Of the keys worked out in this run, those to write: the new ones and, of an edited project (its
-    watermark is -infinity), those to which channels give other stretches than before. The project's
-    newest key is written in any case: from it the next run reads what the project is `made_with`.
+    The keys to write, among those computed in this run: new keys and, in an edited project (its
+    watermark is -infinity), keys whose channels or stretches of days have changed. The project's
+    newest key is always written: the next run reads from it what the project is `made_with`.
 
     keys       the CTE that `new_rows` has made
-    stretches  a CTE: what channels say of them now
-    newest     the column that tells apart keys of one moment, as in `watermarks`
+    stretches  a CTE: the present stretches of the keys
+    newest     the column that orders keys of one moment, as in `watermarks`
 #}
 {% macro new_and_moved(keys, stretches, newest) %}
     {%- set columns = [

@@ -1,7 +1,8 @@
 {#
-    CTE `name`: the rows of `relation` to work out in this run. All those of the listed projects in a
-    full build; else those that arrived after their project's watermark, and all rows of a project
-    that is to be worked out again. `projects`, `made_with` and `newest` are those of `watermarks`.
+    CTE `name`: the rows of `relation` to compute in this run. A full build takes all rows of the
+    listed projects; an incremental one takes the rows that arrived after their project's watermark,
+    and all rows of a project that must be computed again. `projects`, `made_with` and `newest` are as
+    in `watermarks`.
 #}
 {% macro new_rows(name, relation, projects, made_with='made_with', newest=none) %}
     {%- if is_incremental() -%}

@@ -1,11 +1,12 @@
 {#
-    The rows of a raw table that the staging model does not hold as they are.
+    The rows of a raw table that are new or changed since they were staged.
 
-    The loader commits a project's rows in order of `loaded_at`, so only those of the project's newest
-    `loaded_at` and later are looked at. That moment itself is included: rows of one moment may come
-    by two commits. A project's newest `loaded_at` is among its rows that were staged last.
+    The loader commits a project's rows in order of `loaded_at`, so only rows of the project's
+    newest staged `loaded_at` and later are compared. That moment itself is included: two commits
+    may write rows of one moment. A project's newest `loaded_at` is among the rows that were staged
+    last.
 
-    Written so that a run costs what has arrived and not what is there: see
+    The cost of a run depends on the rows that have arrived, not on the size of the table: see
     `arrived_after_watermark`.
 #}
 {% macro not_yet_staged(raw, key) -%}

@@ -1,7 +1,7 @@
 {#
-    The incremental strategy `replace`: all rows of a table for all rows of its model, in the one
-    transaction of the run. Readers are not blocked, they see the old rows until it commits; views on
-    the table stay. Where the model fails, the table holds what it held.
+    The incremental strategy `replace`: replaces all rows of a table by those of its model, in the
+    one transaction of the run. Readers are not blocked: they see the old rows until it commits.
+    Views on the table are kept. If the model fails, the table does not change.
 #}
 {% macro get_incremental_replace_sql(arguments) %}
     {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}

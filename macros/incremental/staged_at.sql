@@ -1,16 +1,16 @@
 {#
-    When a staging model writes its rows: one moment for all rows of a statement, and a greater one
-    for each later statement. What reads staging reads on by it.
+    When a staging model writes its rows: one moment for all rows of a statement, and a later one
+    for each later statement. It is the watermark of the models that read staging.
 
-    `loaded_at` cannot serve for that: calls and forms are staged at different moments, so a form that
-    lands between the two would move a common watermark past calls that are not staged yet.
+    `loaded_at` cannot be that watermark: calls and forms are staged at different moments, so a form
+    that lands between the two would move a common watermark past calls that are not staged yet.
 
-    A statement takes the moment under `lock_staging`. So whoever sees rows of one moment sees all
-    rows of the moments before it, calls and forms together. The moments grow even if the server's
+    A statement takes the moment under `lock_staging`. So a reader that sees rows of one moment sees
+    all rows of earlier moments, calls and forms together. The moments grow even if the server's
     clock is set back.
 
-    Belongs into the outermost select: a volatile expression inside a CTE would make Postgres write
-    the whole CTE to disk.
+    Use it in the outermost select: inside a CTE, a volatile expression makes Postgres write the
+    whole CTE to disk.
 #}
 {% macro staged_at() -%}
     (
@@ -34,7 +34,7 @@
 {%- endmacro %}
 
 
-{# The staging tables that hold `staged_at` already; none in a unit test, which has no `this`. #}
+{# The staging tables that already have `staged_at`; none in a unit test, which has no `this`. #}
 {% macro staged_relations() %}
     {%- set found = [] -%}
     {%- if execute and this -%}

@@ -1,8 +1,8 @@
 {#
-    What dbt's seeds call to note what they ran, redefined but for one step: dbt also writes that text
-    to `target/run/` + the path of the seed. Where the path is absolute, as that of a folder named by
-    RINGOSTAT_SEEDS may be, the two come to nothing but the path of the seed, and the user's CSV would
-    be overwritten.
+    Redefines the macro by which dbt's seeds record what they ran, without one step: dbt also writes
+    that text to `target/run/` + the path of the seed. If that path is absolute, as in a folder that
+    RINGOSTAT_SEEDS names, the joined path is the seed itself, and the user's CSV would be
+    overwritten.
 #}
 {% macro noop_statement(name=none, message=none, code=none, rows_affected=none, res=none) -%}
     {%- set ran = caller() -%}

@@ -1,13 +1,13 @@
 {#
-    A view that says today what it said before is left alone, another one is replaced in place.
+    An unchanged view is left alone, a changed one is replaced in place.
 
-    dbt-postgres renames the old view away and drops it with `cascade`: every view upon it, and what BI
-    has built on those, would be gone until its own turn comes, and for good where a failing test makes
-    dbt skip it. And each replacement waits for the queries that are reading the view, with all later
-    readers waiting behind it.
+    dbt-postgres renames the old view and drops it with `cascade`: every view on it, and what BI has
+    built on those, would be missing until dbt builds it again, and for good if a failing test makes
+    dbt skip it. Also, each replacement waits for the queries that are reading the view, and all
+    later readers wait behind it.
 
-    `create or replace` needs the same columns in the same order (more may follow): a release that
-    renames one is built with `--full-refresh`, which drops the view first.
+    `create or replace` needs the same columns in the same order (new ones may follow): a release
+    that renames a column must be built with `--full-refresh`, which drops the view first.
 #}
 {% materialization view, adapter='postgres' %}
     {%- set target = this.incorporate(type='view') -%}
@@ -33,11 +33,11 @@
 
 
 {#
-    The new view is created as a temporary one first, so that Postgres compares its query and columns
-    with those of the old.
+    The new view is created as a temporary one first, so that Postgres can compare its query and
+    columns with those of the old one.
 
-    The lock of a replacement is tried for a moment at a time: whoever comes to read meanwhile waits
-    no longer than that, however long the query is that holds the view.
+    A replacement tries for a short moment at a time to get its lock: new readers wait no longer
+    than that, however long the query runs that holds the view.
 #}
 {% macro postgres__create_view_as(relation, sql) %}
     {%- set old = relation.include(database=false) | string -%}
@@ -85,8 +85,8 @@
                     raise exception using
                         errcode = 'lock_not_available',
                         message = {{ dbt.string_literal(
-                            'view ' ~ old ~ ' cannot be replaced: queries have been reading it for 5'
-                            ~ ' minutes without a pause'
+                            'view ' ~ old ~ ' cannot be replaced: queries have been reading it'
+                            ~ ' for 5 minutes without a pause'
                         ) }},
                         hint = 'End that query (see pg_stat_activity), or build again later.';
                 end if;

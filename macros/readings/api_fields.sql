@@ -1,4 +1,4 @@
-{# The fields of a call that the vendor's API is known to have. #}
+{# The known fields of a call in Ringostat's API. #}
 {% macro api_fields() %}
     {{ return([
         'additional_number', 'billsec', 'call_card', 'call_counter', 'call_type', 'calldate', 'caller',

@@ -1,4 +1,4 @@
-{# A value as a CSV file writes it: in quotes where it would be read as something else without. #}
+{# A value as a CSV file writes it: in quotes if it would be misread without them. #}
 {% macro csv_value(value) -%}
     case
         when {{ value }} ~ E'[",\n\r]' or {{ value }} <> btrim({{ value }}, {{ whitespace() }})

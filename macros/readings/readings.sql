@@ -1,6 +1,6 @@
 {#
-    How the API's loosely typed values are read. White space is spelled out, no-break space
-    included, because what `\s` and `lower()` take in depends on the server's locale.
+    How the API's loosely typed values are read. White space is spelled out, including the no-break
+    space, because the meaning of `\s` and `lower()` depends on the server's locale.
 #}
 {% macro whitespace() -%}
     E' \t\n\r\f\v\u00a0'
@@ -35,7 +35,7 @@
 
 
 {#
-    `2024-01-31`, whatever the DateStyle, from 2000 to 2100; anything else is null, never an error.
+    `2024-01-31` under any DateStyle, from 2000 to 2100; anything else is null, never an error.
 #}
 {% macro day(value) -%}
     case
@@ -61,7 +61,7 @@
 {%- endmacro %}
 
 
-{# Calls of these dispositions were a conversation. #}
+{# Calls with these dispositions became a conversation. #}
 {% macro is_answered(disposition) -%}
     coalesce({{ normalised_disposition(disposition) }} in ('ANSWERED', 'PROPER', 'REPEATED'), false)
 {%- endmacro %}

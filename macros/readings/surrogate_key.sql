@@ -1,6 +1,6 @@
 {#
-    One short key for many columns: calls that share it share everything the columns say. A row's
-    text tells null from the empty string, which a plain concatenation would not.
+    One short key for many columns: calls with the same key have the same values in all of them. The
+    text of a row distinguishes null from the empty string; a plain concatenation would not.
 #}
 {% macro surrogate_key(columns) -%}
     md5(row({{ columns | join(', ') }})::text)::uuid

@@ -1,9 +1,9 @@
 {#
-    The cells of a CSV as values of their types, null if they are empty. A cell that breaks its rule
-    (macro seed_cells) raises an error that shows the cell: the cast of a sentence to a type.
+    The cells of a CSV as values of their types; empty cells are null. A cell that breaks its rule
+    (macro seed_cells) raises an error that shows the cell, because the message is cast to the type.
 
-    `offset 0` keeps Postgres from working out the sentence beforehand, which it does where it knows
-    the cells without reading a table, as in a unit test.
+    `offset 0` keeps Postgres from evaluating that cast beforehand, which it does if it knows the
+    cells without reading a table, as in a unit test.
 #}
 {% macro typed_seed(seed) %}
     select
@@ -26,8 +26,8 @@
 
 
 {#
-    Pre-hook of the staging models of configuration: reads all cells of all CSVs, so that a faulty one
-    stops all of these models, also in a run without tests.
+    Pre-hook of the staging models of configuration: reads all cells of all CSVs, so that a faulty
+    cell stops all of these models, also in a run without tests.
 #}
 {% macro read_all_seeds() %}
     {%- for seed in ['projects', 'static_channels', 'kpi_tags'] %}

@@ -1,6 +1,6 @@
 {#
-    The salt of all that stands for a phone number. The database looks it up by itself: whatever is
-    in SQL text is also in logs, in dbt's artifacts and on the documentation's page.
+    The salt of everything that identifies a phone number. The query looks it up in the database:
+    values in SQL text also get into logs, dbt's artifacts and the documentation.
 #}
 {% macro caller_salt() -%}
     (
@@ -11,22 +11,22 @@
 {%- endmacro %}
 
 
-{# Nobody can turn this back into `text` without the salt, not even by trying all phone numbers. #}
+{# Without the salt nobody can find `text` from this hash, not even by trying all phone numbers. #}
 {% macro salted_hash(text) -%}
     encode(sha256(convert_to({{ caller_salt() }} || {{ text }}, 'UTF8')), 'hex')
 {%- endmacro %}
 
 
-{# A caller without the number: the same for one caller everywhere. #}
+{# Identifies a caller without the number, the same in every project. #}
 {% macro caller_key(digits) -%}
     {{ salted_hash(digits) }}
 {%- endmacro %}
 
 
 {#
-    A call's or form's id for everybody to see. Where Ringostat gave none, the loader made one: a
-    hash of a row with the phone number in it, which can be found by trying all numbers. That is
-    hashed again, with the salt.
+    A call's or form's id that everybody may see. If Ringostat gave none, the loader made one: a
+    hash of a row that includes the phone number, which can be found by trying all numbers. Such an
+    id is hashed again, with the salt.
 #}
 {% macro public_id(landed_id) -%}
     case
@@ -36,7 +36,7 @@
 {%- endmacro %}
 
 
-{# Pre-hook: without a salt the build stops, and no key is ever made with an empty one. #}
+{# Pre-hook: stops the build if there is no salt, so that no key is made with an empty one. #}
 {% macro require_caller_salt(settings) %}
     {%- if execute and (
         not load_relation(settings)

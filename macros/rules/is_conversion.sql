@@ -1,6 +1,6 @@
 {#
-    A call is a conversion unless it was removed or its type is one of those that are no request from
-    a client. Unknown and missing types count: losing a client's call is worse than counting one too
+    A call is a conversion unless it was removed or its type is excluded as not being a client's
+    request. Unknown and missing types count: losing a client's call is worse than counting one too
     many. Forms have no call type and always count.
 #}
 {% macro is_conversion(call_type, is_removed) -%}

@@ -1,6 +1,6 @@
 {#
-    What a KPI tag may look at, and the contact's column that holds it: all are columns of a call,
-    but for `tag`, which forms have.
+    The parameters that a KPI tag may compare, and the contact's column of each. All are columns of
+    a call, except `tag`, which forms have.
 #}
 {% macro kpi_tag_parameters() %}
     {{ return({

@@ -1,7 +1,7 @@
 {#
-    The names of columns that tell who called, as a regular expression: neither the marts nor a log
-    show them. The ids are among them because an id that the loader made is a hash of a row with the
-    phone number in it.
+    The names of columns with personal data, as a regular expression: neither the marts nor a log
+    show them. Ids are included because an id that the loader made is a hash of a row with the phone
+    number.
 #}
 {% macro personal_columns() -%}
     {{ return(

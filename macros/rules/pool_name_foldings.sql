@@ -1,7 +1,7 @@
 {#
-    The ways in which two pool names may differ and still be meant as one, from the slightest on:
-    each folding undoes one more. Upper and lower case of Cyrillic are spelled out, because what
-    `lower()` knows of them depends on the server's locale.
+    The ways in which two pool names may differ although one pool is meant, the slightest first:
+    each folding removes one more difference. Upper and lower case of Cyrillic are spelled out,
+    because `lower()` depends on the server's locale there.
 #}
 {% macro pool_name_foldings(name) %}
     {%- set whitespace = "btrim(regexp_replace(" ~ name

@@ -1,10 +1,11 @@
 {#
-    What each cell of a CSV must be: `is_right`, an SQL condition that never raises, and `must`, the
-    same in words. The tests of the seeds show the rows that break a rule; staging casts by it to
-    `type`, so that a build without tests stops as well. Where there is no type, the cell goes no
-    further than the seed. In the seed a cell is text; an empty one is null or ''.
+    The rule for each cell of a CSV: `is_right`, an SQL condition that never raises an error, and
+    `must`, the same in words. The tests of the seeds show the rows that break a rule; staging casts
+    a right cell to `type`, so that a build without tests stops as well. A cell without a type stays
+    in the seed. In the seed a cell is text; an empty one is null or ''.
 
-    As in loader/projects.py and loader/commands/check.py: tests/faulty_seeds.py holds both to it.
+    loader/projects.py and loader/commands/check.py have the same rules: tests/faulty_seeds.py
+    compares them.
 #}
 {% macro seed_cells(seed) %}
     {%- set project_id = {

@@ -1,9 +1,9 @@
 {#
-    Every var of the project and what it must be. A value is right if it is null and the var is
-    `optional`, or if it passes all the other checks that are named:
+    The rule for every var of the project. A value is right if it is null and the var is `optional`,
+    or if it passes all the other checks of its rule:
 
     kind           text, number, whole (number) or words (a list of lower-case words)
-    one_of         the values there are
+    one_of         the possible values
     least, most    the bounds of a number, both included
 #}
 {% macro setting_values() %}

@@ -1,6 +1,6 @@
 {#
-    The parameters of a call that a static channel may name, in order of precedence: where two
-    channels match one call, the one whose parameter stands first here wins.
+    The parameters of a call that a static channel may name, in order of precedence: if two channels
+    match one call, the one whose parameter comes first here wins.
 #}
 {% macro static_channel_parameters() %}
     {{ return([

@@ -1,4 +1,4 @@
-{# What stands where neither a static channel nor a visit tells where a conversion came from. #}
+{# The labels of a conversion that has neither a static channel nor a visit. #}
 {% macro unknown_source() -%}
     {{ dbt.string_literal(dbt.escape_single_quotes(var('ringostat_unknown_source'))) }}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{# A seed's row as its CSV file has it: what a failing test shows, so that the row can be found. #}
+{# A seed's row as in its CSV file: a failing test shows it, so that the user can find the row. #}
 {% macro seed_line(seed, columns) -%}
     'seeds/{{ seed }}.csv: '
     || concat_ws(
@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 
-{# Without auth_key_env: somebody may have put the key there. #}
+{# Without auth_key_env: a user may have put the key there. #}
 {% macro project_line() -%}
     {{ seed_line('projects', [
         'project_id', 'project_name', 'time_zone', 'kpi_mode', 'load_from', 'is_active',
