@@ -1,5 +1,5 @@
--- Each conversion has exactly one source, type and campaign: were a stretch of days missing, its
--- conversions would vanish from every report; did two overlap, they would count twice.
+-- Each conversion has exactly one source, type and campaign: if a stretch of days is missing, its
+-- conversions vanish from every report; if two stretches overlap, their conversions count twice.
 with
 
 before_attribution as (

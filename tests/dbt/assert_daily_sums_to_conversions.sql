@@ -1,5 +1,5 @@
--- The daily table and the fact table are read side by side in one dashboard: a measure that differs
--- between them costs the trust in both.
+-- One dashboard shows the daily table and the fact table side by side: if a measure differs between
+-- them, users trust neither.
 with
 
 in_daily as (

@@ -1,5 +1,5 @@
--- The marts are open to everybody who may look at reports: a column with a phone number, a hash of
--- one, an address or a link to a recording must not get into them by way of a later edit.
+-- Everybody who may see reports may read the marts: no later edit may add a column with a phone
+-- number, a hash of one, an address or a link to a recording.
 --
 -- depends_on: {{ ref('fct_conversions') }}
 -- depends_on: {{ ref('rpt_unmapped_pools') }}

@@ -1,5 +1,5 @@
--- Another project or system that counts the same requests makes the KPIs of both look better than
--- they are. A few callers do phone two projects; more than a share of them is a set-up to look at.
+-- If another project or system counts the same requests, the KPIs of both look better than they
+-- are. A few callers do phone two projects; more than the allowed share suggests a wrong set-up.
 {{ config(severity='warn') }}
 
 with

@@ -1,7 +1,7 @@
 {#
-    None of the columns is ever null: one query for all of them, where `not_null` takes one each.
-    A failing row names its null columns and shows these columns alone: others may be personal data,
-    and failing rows get into logs.
+    None of the columns is ever null: one query checks all of them, while `not_null` needs one query
+    per column. A failing row names its null columns and shows only the tested columns: others may
+    be personal data, and failing rows get into logs.
 #}
 {% test never_null(model, columns) %}
     select

@@ -1,4 +1,4 @@
-{# No two rows share the columns' values. The key of every relation here holds project_id. #}
+{# No two rows have the same values in the columns. Every key here includes project_id. #}
 {% test unique_combination(model, columns) %}
     select
         {{ columns | join(', ') }},

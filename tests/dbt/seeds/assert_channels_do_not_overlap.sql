@@ -1,4 +1,4 @@
--- Two channels of one value on one day: which of them labels the call would be left to chance.
+-- If two channels have the same value on one day, chance decides which of them labels the call.
 with
 
 channels as (

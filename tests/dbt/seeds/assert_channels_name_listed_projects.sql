@@ -1,4 +1,4 @@
--- A row of a project that is not listed labels nothing: most often a mistyped number.
+-- A row of a project that is not listed labels nothing; most often its number is mistyped.
 select {{ channel_line() }} || 'project_id is not in projects.csv' as fault
 from {{ ref('static_channels') }}
 where

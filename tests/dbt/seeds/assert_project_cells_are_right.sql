@@ -1,5 +1,5 @@
--- A zone that Postgres does not know stops every model that works out a day; a KPI mode that does
--- not exist counts nothing; a day in another country's order is another day.
+-- An unknown zone stops every model that computes a day; an unknown KPI mode counts nothing; a day
+-- in another country's order is another day.
 -- noqa: disable=LT05
 {% for column, cell in seed_cells('projects').items() %}
 select {{ project_line() }} || '{{ column }} must {{ cell.must }}' as fault

@@ -1,4 +1,4 @@
--- Of a project that is listed twice, which row holds would be left to chance.
+-- If a project is listed twice, chance decides which row applies.
 select {{ project_line() }} || 'duplicate project_id' as fault
 from {{ ref('projects') }}
 where project_id in (

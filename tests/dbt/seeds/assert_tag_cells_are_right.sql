@@ -1,5 +1,5 @@
--- A parameter that calls do not have never matches, and neither does a value left out: what it
--- should tag is not counted. A label left out would show in `tags` as nothing.
+-- An unknown parameter or an empty value never matches, so the calls that it should tag are not
+-- counted. An empty label would be missing in `tags`.
 -- noqa: disable=LT05
 {% for column, cell in seed_cells('kpi_tags').items() %}
 select {{ tag_line() }} || '{{ column }} must {{ cell.must }}' as fault

@@ -1,5 +1,5 @@
--- Values are compared exactly, and labels are grouped by. A space at an end is most often a slip of
--- the hand, but a pool may really be called so: a warning.
+-- Values are compared exactly, and reports group by labels. A space at an end is most often a
+-- mistake, but a pool's name may really have one, so this is a warning.
 {{ config(severity='warn') }}
 
 {% for column in ['parameter_value', 'traffic_source', 'traffic_type', 'campaign'] %}
