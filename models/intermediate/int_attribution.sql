@@ -1,14 +1,13 @@
--- Where each distinct case came from, by the channels of today: one row per key and stretch of days
--- on which the same static channel applies. Source, type and campaign are null where nothing tells:
--- what stands there instead is a var, and fct_conversions fills it in.
+-- Where each distinct case came from, by the present channels: one row per key and stretch of days
+-- on which the same static channel applies. Source, type and campaign are null if they are unknown:
+-- fct_conversions fills in the labels, which are vars.
 --
--- Only new keys are worked out, and all keys of a project whose channels were edited. Of those only
--- the ones that the edit moves are written, since writing is what costs: an edit in all projects at
--- 490,000 keys took 9 s when all of them were and takes 2 s now.
+-- A run computes new keys, and all keys of a project whose channels were edited. Of the latter it
+-- writes only those that the edit moves, because writing is the expensive part: an edit in all
+-- projects at 490,000 keys takes 2 s, and took 9 s when all keys were written.
 --
--- The indexes, by what they save at 1,000,000 calls: the key 0.1 of 0.15 s for a week of all
--- projects in fct_conversions (and a stretch that is written twice is an error), staged_at 0.5 s of
--- an ordinary day.
+-- What the indexes save at 1,000,000 calls: the key 0.1 of 0.15 s for a week of all projects in
+-- fct_conversions (it also makes a duplicate stretch an error), staged_at 0.5 s of an ordinary day.
 {{
     config(
         materialized='incremental',
@@ -45,9 +44,9 @@ projects as (
 
 {{ new_rows('keys', ref('int_attribution_keys'), 'projects', newest='attribution_key') }},
 
--- A channel matches a key where one parameter of the key equals its value exactly. A join for each
--- parameter: those that no channel names cost nothing, and at 500,000 keys this takes 0.2 s where
--- comparing all parameters in one join takes 3 s.
+-- A channel matches a key if one parameter of the key equals its value exactly. There is one join
+-- per parameter: parameters that no channel names cost nothing, and at 500,000 keys this takes 0.2
+-- s, while one join that compares all parameters takes 3 s.
 matches as (
     {% for parameter in static_channel_parameters() %}
     select
@@ -72,8 +71,8 @@ matches as (
     {% endfor %}
 ),
 
--- Of two channels that match on one day the one whose parameter comes first wins: each channel has
--- its own days without those of the channels before it.
+-- If two channels match on one day, the one whose parameter comes first wins: each channel has its
+-- own days without those of the channels before it.
 won as (
     select
         project_id,
@@ -111,7 +110,7 @@ to_write as (
     {{ new_and_moved('keys', 'channel_stretches', newest='attribution_key') }}
 ),
 
--- The days of a key that no channel has won.
+-- The days of a key on which no channel wins.
 left_over as (
     select
         to_write.project_id,
@@ -141,7 +140,7 @@ stretches as (
     cross join lateral unnest(left_over.free_days) as unnested (stretch)
 ),
 
--- The steps of attribution, in their order: a channel, else a visit, else nothing is known.
+-- The steps of attribution in order: a channel, else a visit, else unknown.
 attributed as (
     select
         stretches.starts_on,

@@ -1,6 +1,6 @@
--- Calls and forms in one shape: every contact, also those that turn out to be no conversion.
--- Written without `with`: Postgres looks through a view to its tables' indexes only where it has
--- none, and an incremental run that cannot do so reads a million rows to find a day's.
+-- Calls and forms with the same columns: every contact, including those that are not conversions.
+-- The view has no `with`, because only then Postgres uses the indexes of its tables; otherwise an
+-- incremental run reads a million rows to find those of one day.
 select
     project_id,
     'call:' || call_id as contact_id,
@@ -46,7 +46,7 @@ select
     employee_mark,
     null::text as tag,
 
-    -- when it got here
+    -- when it was loaded
     first_loaded_at,
     loaded_at,
     staged_at
@@ -99,7 +99,7 @@ select
     null::text as employee_mark,
     tag,
 
-    -- when it got here
+    -- when it was loaded
     first_loaded_at,
     loaded_at,
     staged_at

@@ -1,25 +1,26 @@
--- Every contact of a listed project: its day, whether it is a conversion, whether it is its
--- caller's first. Incremental, because history costs (7 s for 1,000,000 calls, 0.3 s for an
--- ordinary day's): a changed conversion is taken with all those of its caller, since an earlier
--- one that arrives late makes the next no longer the first. The other contacts are taken alone:
--- the caller of an outgoing call is an extension, and to take all the calls it ever made took
--- 0.9 s of an ordinary day at 1,000,000 calls and 3.7 s at 4,000,000.
+-- Every contact of a listed project: its day, whether it is a conversion, and whether it is its
+-- caller's first. Incremental, because reading all history is expensive (7 s for 1,000,000 calls,
+-- 0.3 s for those of an ordinary day). A changed conversion is computed with all conversions of its
+-- caller, because after an earlier one that arrives late the next one is no longer the first. Other
+-- contacts are computed alone: the caller of an outgoing call is an extension, and reading all its
+-- calls took 0.9 s of an ordinary day at 1,000,000 calls and 3.7 s at 4,000,000.
 --
--- What a row depends on besides the raw rows is written into the row (`made_with`). A project
--- whose newest row was made with other settings than today's is worked out anew on the next run:
--- an edited time zone or another rule for primary conversions needs no full refresh. Contacts that
--- are no conversion are kept, marked: one that turns into one, or back, is then an update. So is a
--- row made with another salt: the key, contact_id, does not depend on it, as conversion_id may.
+-- `made_with` identifies the settings that a row depends on besides the raw rows. If the newest row
+-- of a project was made with other settings than the present ones, the next run computes the whole
+-- project: a changed time zone or primary rule needs no full refresh. Contacts that are not
+-- conversions are kept and marked, so that a contact that becomes one, or stops being one, is an
+-- update. A row made with another salt is an update too: the key contact_id does not depend on the
+-- salt, while conversion_id may.
 --
--- What is salted is stored and not worked out in a view: whoever may read the view needs no right
--- to read the salt.
+-- Salted values are stored, not computed in a view: a role that may read the view needs no right to
+-- read the salt.
 --
--- The indexes, by what they save at 1,000,000 calls: contact_id 0.8 s and staged_at 0.6 s of an
--- ordinary day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions.
+-- What the indexes save at 1,000,000 calls: contact_id 0.8 s and staged_at 0.6 s of an ordinary
+-- day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions.
 --
 -- depends_on: {{ ref('int_attribution') }}
 -- depends_on: {{ ref('int_tags') }}
--- (the labels first, so that no conversion reaches the marts before its labels do)
+-- (so that no conversion reaches the marts before its labels)
 {{
     config(
         materialized='incremental',
@@ -65,7 +66,7 @@ changed as (
     {{ arrived_after_watermark(ref('int_contacts')) }}
 ),
 
--- Callers of the changed conversions, as they are and as they were.
+-- The callers of the changed conversions, before and after the change.
 callers as (
     select
         project_id,
@@ -89,7 +90,7 @@ selected as (
     from callers
     cross join
         lateral (
-            -- `offset 0` cuts nothing: it makes Postgres look up caller by caller.
+            -- `offset 0` drops no row: it makes Postgres look up caller by caller.
             select contacts.*
             from contacts
             where
@@ -121,7 +122,7 @@ dated as (
 with_history as (
     select
         *,
-        -- The rows before are in order of time, so the greatest is the one just before.
+        -- The earlier rows are in order of time, so the greatest is the previous one.
         max(occurred_at) filter (where is_conversion) over (
             partition by project_id, caller_digits
             order by occurred_at, contact_id collate "C"

@@ -1,4 +1,4 @@
--- The days from the first conversion to the last without a gap: MetricFlow's calendar.
+-- All days from the first conversion to the last, without a gap: MetricFlow's calendar.
 with
 
 conversions as (

@@ -1,6 +1,6 @@
--- What was noted on contacts, each distinct case once: the parameters that KPI tags match.
--- Incremental, because to find them among 1,000,000 calls takes 0.7 s, and among an ordinary day's
--- 0.15 s. They are few, 18,000 of 1,000,000 calls: an index on staged_at would save nothing.
+-- Each distinct case of notes on contacts: the parameters that KPI tags match. Incremental, because
+-- finding the cases among 1,000,000 calls takes 0.7 s, and among the calls of an ordinary day 0.15
+-- s. There are few of them, 18,000 of 1,000,000 calls: an index on staged_at would save nothing.
 {{
     config(
         materialized='incremental',

@@ -14,7 +14,7 @@ final as (
         traffic_type,
         campaign,
 
-        -- by the project's KPI mode, and all modes side by side
+        -- by the project's KPI mode, and by each of the modes
         count(*) filter (where is_counted) as conversions,
         count(*) as conversions_all,
         count(*) filter (where is_tagged) as conversions_tagged,

@@ -17,8 +17,8 @@ first_loads as (
     group by project_id
 ),
 
--- A day's numbers are final a day after it has ended. History that the project's first load brought
--- was never reported otherwise: for it, the day counts from that load.
+-- A day's numbers are final a day after it has ended. The history that the project's first load
+-- brings was not reported before: its numbers are final a day after that load.
 final_since as (
     select
         calls.project_id,

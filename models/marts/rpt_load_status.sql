@@ -1,5 +1,5 @@
--- Up to when the marts are built is told by look-ups in indexes, project by project: `offset 0`
--- keeps Postgres from reading whole tables instead.
+-- Look-ups in indexes, project by project, find how far the marts are built: `offset 0` keeps
+-- Postgres from reading whole tables instead.
 with
 
 projects as (
@@ -17,7 +17,7 @@ last_loads as (
     select * from {{ ref('stg_ringostat__last_loads') }}
 ),
 
--- The newest rows that staging and int_conversions have taken.
+-- The newest rows that staging and int_conversions have read.
 taken as (
     select
         projects.project_id,
@@ -94,7 +94,7 @@ calls as (
     group by project_id
 ),
 
--- Loaded without a gap: the range that holds the midnight from which the project is to be loaded.
+-- Loaded without a gap: the range with the midnight from which the project must be loaded.
 loaded as (
     select
         projects.project_id,
@@ -135,7 +135,7 @@ final as (
         calls.first_call_at,
         calls.last_call_at,
         loaded.hours_behind,
-        -- Without a call that waits, all that is landed is built.
+        -- If no call waits, everything that has landed is built.
         case
             when
                 loaded.loaded_until is not null

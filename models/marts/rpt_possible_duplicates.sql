@@ -8,7 +8,7 @@ conversions as (
     where conversions.is_conversion and conversions.caller_digits is not null
 ),
 
--- What else may count the same person: the other projects here, and the other systems.
+-- What may count the same person again: other projects here, and other systems.
 elsewhere as (
     select
         project_id,

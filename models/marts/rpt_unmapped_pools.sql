@@ -24,7 +24,7 @@ pools as (
     group by project_id, pool_name
 ),
 
--- Each configured name that a pool nearly equals, with the slightest difference that explains it.
+-- Each configured name that a pool nearly equals, with the smallest difference that explains it.
 near_misses as (
     {%- set pool = pool_name_foldings('pools.pool_name') %}
     {%- set configured = pool_name_foldings('configured_names.pool_name') %}

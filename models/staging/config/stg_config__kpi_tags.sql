@@ -1,4 +1,4 @@
--- The last KPI tags that passed their tests: a table, as stg_config__projects.
+-- The last KPI tags that passed their tests: a table, like stg_config__projects.
 --
 -- depends_on: {{ ref('projects') }}
 -- depends_on: {{ ref('static_channels') }}

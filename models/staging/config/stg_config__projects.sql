@@ -1,6 +1,6 @@
 -- The last projects that passed their tests: a table, replaced on each run. All three models of the
--- configuration come after the tests of all three CSVs, so that one faulty cell leaves all of the
--- marts as they were.
+-- configuration run after the tests of all three CSVs, so that one faulty cell leaves all marts
+-- unchanged.
 --
 -- depends_on: {{ ref('static_channels') }}
 -- depends_on: {{ ref('kpi_tags') }}
@@ -20,7 +20,7 @@ projects as (
     {{ typed_seed('projects') }}
 ),
 
--- In a run without tests a project may be listed twice: one row, always the same.
+-- In a run without tests a project may be listed twice: always take the same row.
 final as (
     select distinct on (project_id)
         project_id,

@@ -1,4 +1,4 @@
--- The last static channels that passed their tests: a table, as stg_config__projects.
+-- The last static channels that passed their tests: a table, like stg_config__projects.
 --
 -- depends_on: {{ ref('projects') }}
 -- depends_on: {{ ref('kpi_tags') }}
@@ -20,8 +20,8 @@ static_channels as (
 
 identified as (
     select
-        -- The labels are no part of the key: a channel that is re-labelled stays the same channel.
-        -- Nor is the DateStyle of the session.
+        -- The key includes neither the labels nor the DateStyle of the session: a channel with
+        -- new labels is still the same channel.
         md5(
             concat_ws(
                 '|',
@@ -35,7 +35,7 @@ identified as (
     from static_channels
 ),
 
--- In a run without tests a channel may be listed twice: one row, always the same.
+-- In a run without tests a channel may be listed twice: always take the same row.
 final as (
     select distinct on (project_id, channel_id) *
     from identified

@@ -1,9 +1,9 @@
--- One row a call, typed and named: the only place where a call's JSON is read. Incremental,
--- because reading JSON is what costs (16 s for 1,000,000 calls, 0.3 s for an ordinary day's); it
--- depends on the raw rows alone, so no seed and no var can age in it.
+-- One row per call with typed and named columns: the only model that reads a call's JSON.
+-- Incremental, because reading JSON is expensive (16 s for 1,000,000 calls, 0.3 s for those of an
+-- ordinary day). It depends only on the raw rows, so an edited seed or var never makes it outdated.
 --
--- The indexes, by what they save an ordinary day at 1,000,000 calls: call_id 0.6 s, staged_at 2.7 s
--- in all that reads on from here, caller_digits 4.5 s in int_conversions (a caller's history).
+-- What the indexes save on an ordinary day at 1,000,000 calls: call_id 0.6 s, staged_at 2.7 s in
+-- the models that read from here, caller_digits 4.5 s in int_conversions (a caller's history).
 {{
     config(
         materialized='incremental',
@@ -111,14 +111,14 @@ typed as (
         employee_number,
         employee_mark,
 
-        -- when it got here
+        -- when it was loaded
         first_loaded_at,
         loaded_at,
         removed_at
     from answered
 ),
 
--- Thousands of calls share a key: what configuration says of them is worked out once a key.
+-- Thousands of calls share a key: the configuration is applied once per key.
 keyed as (
     select
         *,

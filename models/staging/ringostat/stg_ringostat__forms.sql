@@ -1,5 +1,5 @@
--- One row a form request, typed and named: the only place where a form's JSON is read.
--- The indexes are those of the calls, and there for the same reasons.
+-- One row per form request with typed and named columns: the only model that reads a form's JSON.
+-- It has the indexes of the calls, for the same reasons.
 {{
     config(
         materialized='incremental',
@@ -75,7 +75,7 @@ typed as (
         -- what was noted on it
         tag,
 
-        -- when it got here
+        -- when it was loaded
         first_loaded_at,
         loaded_at
     from answered

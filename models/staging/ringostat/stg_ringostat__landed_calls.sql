@@ -1,5 +1,5 @@
--- When calls took place and landed, not waiting for staging: how far the marts are built is told by
--- what has landed since. A view, so that Postgres looks into the raw table's indexes.
+-- When calls took place and landed, including calls that are not staged yet: those show how far the
+-- marts are built. A view, so that Postgres uses the indexes of the raw table.
 with
 
 calls as (
