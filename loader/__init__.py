@@ -1,6 +1,6 @@
 """The thin loader: Ringostat's call log over HTTP into the raw tables of a Postgres.
 
-The way of a call, in order:
+The path of a call, in order:
 
     projects.py     projects.csv → Project: what to load, in which zone, with which key
     windows.py      a period, cut into requests
@@ -9,24 +9,24 @@ The way of a call, in order:
     landing.py      one window in one transaction: what is new, changed or gone
     load.py         the loop that joins them
 
-What they need:
+Shared by them:
 
     raw.py          the raw tables (raw.sql), the lock of a project, the load log
     clock.py        moments, and a zone's wall clock
-    csv_file.py     a CSV whose cells have places
+    csv_file.py     a CSV whose cells have file, line and column
     database.py     where Postgres is
-    settings.py     every RINGOSTAT_* variable
-    call_card.py    the one field that names the project of a call
-    masking.py      what a log must not hold
+    settings.py     all RINGOSTAT_* variables
+    call_card.py    the only field that names the project of a call
+    masking.py      hides secrets and personal data in logs
     deletions.py    calls and forms that must not come back
     errors.py       how a command fails
 
-Beside it:
+Besides:
 
-    forms.py        the other way in: files of form requests
+    forms.py        files of form requests
     workbook.py     an XLSX file, read safely
-    commands/       what `ringostat` does, a file for each command
-    sandbox/        a made-up Ringostat to try things on
+    commands/       the command `ringostat`, one file per subcommand
+    sandbox/        a made-up Ringostat for the demo and the tests
 """
 
 from pathlib import Path

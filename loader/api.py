@@ -1,4 +1,4 @@
-"""Ringostat's call log over HTTP: the endpoint, its fields, what is retried and what is not.
+"""Ringostat's call log over HTTP: the endpoint, its fields, and which errors are retried.
 
     GET {RINGOSTAT_API_URL}/calls/list?from=…&to=…&fields=…&merge=0&order=calldate asc
     Auth-key: …
@@ -8,12 +8,12 @@ What the API may answer, and what that means here:
 | answer                                            | means                                     |
 |---------------------------------------------------|-------------------------------------------|
 | 200, a JSON array of objects, fewer than the cap  | the window's calls                        |
-| the same, the cap or more; or a very long body    | `WindowTooLong`: perhaps cut, ask for less|
-| another 4xx; a JSON object or plain text with 200 | `WindowTooLong`: perhaps the cap speaks   |
+| the same, the cap or more; or a very long body    | `WindowTooLong`: it may be cut            |
+| another 4xx; a JSON object or plain text with 200 | `WindowTooLong`: it may mean the cap      |
 | "incorrect field name", 200 or 400                | `FieldRefused`: find the accepted fields, |
 |                                                   | ask again                                 |
 | an empty body, 200                                | `EmptyBody`: no calls, if a second        |
-|                                                   | request says so too                       |
+|                                                   | request is answered so as well            |
 | 408, 425, 429, 5xx, a timeout, a reset, HTML or   | `RetriableError`: five attempts in all    |
 | cut-off JSON with 200, a body that ends early     |                                           |
 | 401, 403, a redirect, TLS that is not trusted     | `FatalError`                              |
@@ -54,7 +54,7 @@ from loader.windows import HOUR, SECOND, Window
 
 log = logging.getLogger(__name__)
 
-# Without one of these no call can be told apart, placed in time, or given its channel.
+# Each of these is needed to identify a call, place it in time, or find its channel.
 CORE_FIELDS = (
     "calldate",
     "uniqueid",
@@ -68,7 +68,7 @@ CORE_FIELDS = (
     "utm_campaign",
     "call_card",
 )
-# Some projects refuse some of these.
+# Some projects do not have all of these.
 OPTIONAL_FIELDS = (
     "caller_number",
     "n_alias",
@@ -97,25 +97,25 @@ OPTIONAL_FIELDS = (
     "refferrer",
     "remote_ip",
 )
-# Their links open without a login, so they are personal data: only on request.
+# These links open without a login, so they are personal data and are asked for only on request.
 RECORDING_FIELDS = ("recording", "recording_wav")
 
-_TIMEOUT_SECONDS = (10, 120)  # to connect; between two pieces of the answer
-# A longer body is not read to its end, so that memory stays bounded whatever the API sends.
+_TIMEOUT_SECONDS = (10, 120)  # to connect; between two chunks of the answer
+# A longer body is not read to its end, so that the API cannot fill the memory.
 _LONGEST_BODY = 32 * 1024 * 1024
 
-# Pauses grow from 2 to 60 seconds, unless Ringostat names one, of 120 seconds at the most.
+# Pauses grow from 2 to 60 seconds, unless Ringostat names one of at most 120 seconds.
 _ATTEMPTS = 5
 _PAUSE = tenacity.wait_exponential(multiplier=2, max=60) + tenacity.wait_random(0, 2)
 _LONGEST_RETRY_AFTER = 120
 
 
 class ApiError(LoadError):
-    """Ringostat's answer is not a window's calls."""
+    """Ringostat's answer does not consist of a window's calls."""
 
 
 class RetriableError(ApiError):
-    """The next attempt may succeed. `response` is what `Retry-After` is read from."""
+    """The next attempt may succeed. `response` may have a `Retry-After`."""
 
     def __init__(self, message: str, response: requests.Response | None = None) -> None:
         super().__init__(message)
@@ -123,7 +123,7 @@ class RetriableError(ApiError):
 
 
 class EmptyBody(RetriableError):
-    """Nothing at all: no calls, or a failure. A second request tells."""
+    """The body is empty: there are no calls, or the API failed. A second request decides."""
 
 
 class WindowTooLong(ApiError):
@@ -143,16 +143,16 @@ class FatalError(ApiError):
 
 
 class FieldsLost(FatalError):
-    """The project had the fields before: to go on would remove their values from stored calls."""
+    """The project had these fields before: without them stored calls would lose values."""
 
 
 class Stopped(FatalError):
-    """The load is being stopped: nothing is asked any more."""
+    """The load is being stopped: no more requests are sent."""
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields that a project accepts and those that it refuses, as far as they were tried."""
+    """The fields that a project accepts and refuses, as far as they were tried."""
 
     accepted: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -161,9 +161,9 @@ class Fields:
 class Api:
     """One project's call log: one key, one HTTP session, one request at a time.
 
-    `key_variable` is where the key came from, for messages. `fields` is what earlier runs found;
-    after an answer, what this one found. A field that was accepted before must not be refused,
-    unless `may_lose_fields`. Once `stop` is set, nothing is asked any more and a pause ends.
+    `key_variable` names the variable of the key in messages. `fields` is what earlier runs found,
+    and after an answer, what this run found. A field that was accepted before must not be refused,
+    unless `may_lose_fields`. Once `stop` is set, no more requests are sent and a pause ends.
 
     Raises ConfigurationError for settings that cannot work.
     """
@@ -189,7 +189,7 @@ class Api:
         self._asked = tuple(field for field in self._wanted if field not in fields.refused)
         self._session = requests.Session()
         self._session.headers["Auth-key"] = key
-        # On this machine there is no TLS, and a proxy would see the key.
+        # Requests to this machine have no TLS, so a proxy would see the key.
         self._session.trust_env = not settings.is_loopback(url)
 
     def calls(self, window: Window) -> list[Row]:
@@ -199,7 +199,7 @@ class Api:
         except FieldRefused:
             self._asked = self._accepted_fields(window)
             rows = self._ask(window, self._asked)
-        # An answer without calls shows no field: that its fields are accepted is not certain.
+        # An answer without calls does not prove that its fields are accepted.
         accepted = self._asked if rows else self.fields.accepted
         self.fields = Fields(
             accepted=tuple(field for field in accepted if field in self._asked),
@@ -208,7 +208,7 @@ class Api:
         return rows
 
     def _accepted_fields(self, window: Window) -> tuple[str, ...]:
-        """Those of `_asked` that the project accepts, found on a second's calls by halving."""
+        """The fields of `_asked` that the project accepts, by halving on one second's calls."""
         probe = Window(window.start, window.start + SECOND, window.zone)
 
         def accepted(base: tuple[str, ...], tried: tuple[str, ...]) -> tuple[str, ...]:
@@ -223,7 +223,7 @@ class Api:
                 return accepted(base, tried[:half]) + accepted(base, tried[half:])
             return tried
 
-        # First those that should be accepted: most often they are, and one request tells.
+        # First the fields that should be accepted: mostly they are, and one request is enough.
         known = tuple(field for field in self._asked if field in self.fields.accepted)
         base = accepted((), known or CORE_FIELDS)
         missing = [field for field in CORE_FIELDS if field not in base]
@@ -251,13 +251,13 @@ class Api:
         return tuple(field for field in self._asked if field in fields)
 
     def _ask(self, window: Window, fields: Sequence[str]) -> list[Row]:
-        """One request, repeated while it may help."""
+        """One request, repeated as long as that may help."""
         parameters = {
             "export_type": "json",
             "from": window.asked_from.isoformat(" "),
             "to": window.asked_to.isoformat(" "),
             "fields": ",".join(fields),
-            "merge": "0",  # any other value leaves out calls of one caller
+            "merge": "0",  # any other value omits further calls of a caller
             "order": "calldate asc",
         }
         log.debug("asking for %s to %s", parameters["from"], parameters["to"])
@@ -287,9 +287,9 @@ class Api:
         raise AssertionError("attempts end with an answer or an error")
 
     def _get(self, parameters: dict[str, str]) -> tuple[requests.Response, bytearray]:
-        """The response and its body. Raises RetriableError where none came whole."""
+        """The response and its body. Raises RetriableError if the response is incomplete."""
         try:
-            # A redirect would carry the key to another host: none is followed.
+            # Redirects are not followed: they would send the key to another host.
             with self._session.get(
                 self._url,
                 params=parameters,
@@ -317,7 +317,7 @@ class Api:
         return response, body
 
     def _judge(self, response: requests.Response, body: bytearray) -> list[Row]:
-        """What the response means: see the table at the top of this page."""
+        """What the response means: see the table at the top of this file."""
         status = response.status_code
         rows = split(body) if status < 300 else None
         if rows is not None and len(rows) < self.row_cap:
@@ -341,7 +341,7 @@ class Api:
             raise FieldRefused(said)
         if status < 300 and not text.strip():
             raise EmptyBody("Ringostat's answer is empty")
-        # A gateway's page, or JSON that was cut.
+        # A page of a gateway, or incomplete JSON.
         if status < 300 and body.lstrip().startswith((b"<", b"[", b"{")) and not is_json(body):
             raise RetriableError(said)
         raise WindowTooLong(said, shortest=HOUR)
@@ -361,7 +361,7 @@ def _pause(state: tenacity.RetryCallState) -> float:
 
 
 def _retry_after(header: str) -> float:
-    """The seconds that `Retry-After` names, itself or by a date; 0 if it is unreadable or past."""
+    """The seconds of `Retry-After`, given as a number or a date; 0 if unreadable or past."""
     if re.fullmatch(r"\s*[0-9]{1,9}\s*", header):
         return float(header)
     try:
@@ -376,7 +376,7 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _reason(error: BaseException) -> str:
-    """A network error by its innermost cause, which does not repeat the request."""
+    """The innermost cause of a network error: it does not contain the request."""
     for inner in (getattr(error, "reason", None), *error.args):
         if isinstance(inner, BaseException):
             return _reason(inner)

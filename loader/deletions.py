@@ -1,8 +1,8 @@
 """Calls and forms that were deleted on a client's request: they must not be landed again.
 
-Ringostat goes on answering them, so their ids are remembered, as a salted hash: an id may be an
-unsalted hash of a phone number and a time, which tells the number to anybody who tries all of them.
-The salt is random, made with the project's first deletion, and never changes.
+Ringostat still answers them, so their ids are stored as salted hashes: an id may be an unsalted
+hash of a phone number and a time, which reveals the number to anybody who tries all numbers. The
+salt is random, is made at the project's first deletion, and never changes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def remember(conn: psycopg.Connection, project_id: int, kind: Kind, ids: Sequenc
 def deleted_ids(
     conn: psycopg.Connection, project_id: int, kind: Kind, ids: sql.Composable
 ) -> list[str]:
-    """Those of `ids`, a query of one column, that were deleted."""
+    """The deleted ones among `ids`, a query of one column."""
     query = sql.SQL(
         """
         select landed.id

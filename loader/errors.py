@@ -1,17 +1,17 @@
-"""The two ways in which a command fails, and their exit codes."""
+"""The errors that a command reports in one line, and their exit codes."""
 
 
 class Failure(Exception):
-    """What is told in one line. The text reaches logs and the load log: it never holds a secret."""
+    """Shown as one line. The text gets into logs and the load log: it must not contain a secret."""
 
     exit_code = 1
 
 
 class ConfigurationError(Failure):
-    """Usage, settings or seeds are wrong: nothing was touched, exit 2."""
+    """Usage, settings or seeds are wrong: nothing was changed, exit 2."""
 
     exit_code = 2
 
 
 class LoadError(Failure):
-    """Something failed at work, for one project or for all: exit 1."""
+    """Something failed while running, for one project or for all: exit 1."""

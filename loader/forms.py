@@ -1,7 +1,7 @@
-"""Form requests: from the files that the user's webhook collector saved into `ringostat_raw.forms`.
+"""Form requests: lands the files of the user's webhook collector in `ringostat_raw.forms`.
 
-Ringostat pushes forms by webhook only, once. A file may be JSON lines, CSV or XLSX; the names of
-its columns are the webhook's parameters, of which `submitted_at` alone must be there.
+Ringostat sends each form once, and only by webhook. A file may be JSON lines, CSV or XLSX; its
+columns are the webhook's parameters, of which only `submitted_at` is required.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class BadLine(ValueError):
 
 @dataclass(frozen=True)
 class Form:
-    """A form as it came; `form_id` is a hash of the payload where that has none."""
+    """A form as received; without an id of its own, `form_id` is a hash of the payload."""
 
     form_id: str
     submitted_at: datetime
@@ -47,7 +47,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Imported:
-    """How many forms were read, and what became of them. `bad`: line number and reason."""
+    """How many forms were read, new and changed. `bad`: line number and reason."""
 
     read: int
     inserted: int
@@ -79,7 +79,7 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
     raw.create_tables(conn)
     with conn.transaction():
         raw.hold_forms(conn, project)
-        # It may have been deleted while this waited.
+        # The project may have been deleted while this import waited.
         projects.find(projects.read_projects(), project.project_id)
         ids = sql.SQL("select unnest({}::text[])").format(sql.Literal(list(forms)))
         for form_id in deletions.deleted_ids(conn, project.project_id, "form", ids):
@@ -89,8 +89,8 @@ def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Impor
 
 
 def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
-    # A later import gets a later time, even if the machine's clock was set back: dbt reads on from
-    # the latest `loaded_at` that it has seen.
+    # A later import gets a later time, even if the machine's clock was set back: the latest
+    # `loaded_at` is dbt's watermark.
     landed = conn.execute(
         """
         with landing as (
@@ -168,7 +168,7 @@ def _form(line: str | BadLine, project: Project) -> Form:
     if _DECIMAL.fullmatch(str(phone).strip().upper()) or (
         isinstance(phone, int) and phone >= 10**9 and phone % 10**7 == 0
     ):
-        # Its digits are not those of the number: several people would seem to be one.
+        # Rounded numbers of several people would look like one caller.
         raise BadLine(
             "phone is a number that a spreadsheet rounded or gave decimals, such as 3.80E+11: "
             "format the column as text and export it again"
@@ -243,7 +243,7 @@ def _check_columns(file: Path, columns: list[str]) -> None:
 
 
 def _value(value: object) -> object:
-    """A sheet's cell as JSON has it: Excel keeps a phone number as a number, a time as a date."""
+    """A sheet's cell as a JSON value: Excel stores a phone as a number, a time as a date."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):

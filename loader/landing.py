@@ -1,7 +1,7 @@
 """One window in one transaction: `stage` its answer, then `merge` it.
 
-Postgres parses the calls itself, and only those that are not known to be as they were: reading a
-period again costs half of reading it first.
+Postgres parses the calls itself, and only those that are not known to be unchanged: reading a
+period again costs half as much as the first time.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from loader.projects import Project
 from loader.rows import Row, storable, unparsed_id
 from loader.windows import Window
 
-# Between the rows of an answer on their way to Postgres: the one separator that no JSON holds as it
-# is, in no text and beside none (RFC 7464).
+# Separates the rows of an answer on their way to Postgres: this character never occurs unescaped in
+# JSON (RFC 7464).
 _SEPARATOR = b"\x1e"
 
-# More rejected rows than these, and than this share, are no accident.
+# More rejected rows than this number and this share mean a general fault.
 _FEW = 3
 _SMALL_SHARE = 0.01
 
 # In bytes. An index of Postgres holds no more than 2,704.
 _LONGEST_ID = 2000
 
-# For the transaction alone, since a pooler may give the session to somebody else: an answer is
-# parsed without touching the disk, and compiling a statement would take longer than to run it.
+# For the transaction only, since a pooler may give the session to somebody else. An answer is
+# parsed without using the disk, and compiling a statement would take longer than running it.
 _SETTINGS = sql.SQL(
     "set local work_mem = '32MB'; set local jit = off; set local timezone to {zone}"
 )
 
-# A moment, and nothing instead of an error.
+# Reads a moment; null instead of an error.
 _CAREFUL_MOMENT = """
     create or replace function pg_temp.moment(calldate text) returns timestamptz
     language plpgsql as $$
@@ -52,13 +52,13 @@ _CAREFUL_MOMENT = """
 
 @dataclass
 class Run:
-    """One run over one project: `period` is all of it. Its windows are landed in order.
+    """One run over one project and its whole `period`. The windows are landed in order.
 
-    `missing` gathers the calls that the answers should have held and did not. Only the last
-    window removes them: until then, the run has not read far enough beyond them.
+    `missing` collects the stored calls that the answers should have contained and did not. Only the
+    last window removes them, because only then the run has read far enough beyond them.
 
-    `carried` are calls that raw holds in a part of the period that is yet to be read: there it
-    shows whether they have moved, or whether their id is answered twice and the later one counts.
+    `carried` are answered calls that are stored in a later part of the period: that part shows
+    whether they have moved, or whether their id is answered twice and the later one counts.
     """
 
     project: Project
@@ -102,7 +102,7 @@ class Staged:
 
 @dataclass(frozen=True)
 class Landed:
-    """How many calls a window brought, and what became of them."""
+    """How many calls a window brought, and how many were new, changed, removed and rejected."""
 
     fetched: int = 0
     inserted: int = 0
@@ -128,10 +128,10 @@ class Landed:
 
 
 def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
-    """Makes the temporary table `answer`: the calls as answered, of equal ids the last.
+    """Makes the temporary table `answer`: the calls as answered, the last one of equal ids.
 
-    To be called in the transaction that merges it, with the project's lock held. Raises LoadError
-    for an answer that must not be believed.
+    Must be called in the transaction that merges it, with the project's lock held. Raises LoadError
+    for an answer that cannot be trusted.
     """
     raw.hold(conn, run.project)
     # A calldate without an offset is the project's time.
@@ -142,7 +142,7 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
     try:
         with conn.transaction():
             _expand(conn, run.project, staged, "timestamptz")
-    # A row that Postgres cannot hold, or a calldate that is none: slowly, row by row.
+    # A row that Postgres cannot store, or a wrong calldate: prepare row by row, which is slow.
     except (psycopg.DataError, errors.StatementTooComplex):
         _make_storable(staged)
         conn.execute(_CAREFUL_MOMENT)
@@ -163,7 +163,7 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
 
 
 def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
-    """Takes the calls out of `answer` that `ringostat contact delete` has deleted."""
+    """Removes the calls from `answer` that `ringostat contact delete` has deleted."""
     # A call without a payload is in the raw table, so it is not deleted.
     landed = sql.SQL("select call_id from answer where payload is not null")
     if ids := deletions.deleted_ids(conn, project.project_id, "call", landed):
@@ -171,7 +171,7 @@ def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
 
 
 def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: str) -> None:
-    """Makes `answer`; a call that is known by the digest of its text gets no payload, and is left.
+    """Makes `answer`; a call that is known by the digest of its text gets no payload.
 
     `moment` is the function that reads a calldate.
     """
@@ -185,7 +185,7 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
             select
                 place - 1 - %(carried)s as place,
                 text,
-                -- of the zone too, which a calldate without an offset is read in
+                -- includes the zone, in which a calldate without an offset is read
                 hashtextextended(text, hashtext(current_setting('timezone'))) as digest
             from
                 string_to_table(convert_from(%(rows)b, 'utf8'), %(separator)s)
@@ -211,7 +211,7 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
                 case when known.call_id is null then answered.text::jsonb end as payload
             from answered
             left join known on answered.digest = known.digest
-            offset 0  -- or Postgres would parse the text again for each use of the payload
+            offset 0  -- otherwise Postgres parses the text again for each use of the payload
         )
 
         select
@@ -255,8 +255,8 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
         },
     )
     if window.doubled:
-        # Postgres takes a time of the doubled hour for the later moment. Where only the earlier
-        # one can have been answered, it is that.
+        # Postgres reads a time of the doubled hour as the later moment. If only the earlier one can
+        # have been answered, it is the earlier one.
         conn.execute(
             r"""
             update answer
@@ -271,7 +271,7 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
 
 
 def _make_storable(staged: Staged) -> None:
-    """Writes the staged rows so that Postgres can hold them, and rejects those that it cannot."""
+    """Rewrites the staged rows so that Postgres can store them, and rejects the others."""
     rows: list[Row] = []
     carried = 0
     for index, row in enumerate(staged.rows):
@@ -296,8 +296,8 @@ def _check_project(conn: psycopg.Connection, project: Project) -> None:
 
 
 def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
-    """Takes the rows out of `answer` that cannot be placed in time or stored. LoadError for too
-    many."""
+    """Removes the rows from `answer` that have no usable time or cannot be stored. LoadError if
+    they are too many."""
     window = staged.answer.window
     endless = conn.execute(
         "delete from answer where octet_length(call_id) > %s returning place, call_id",
@@ -331,7 +331,7 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
         return
     if not misplaced:
         raise LoadError(f"{len(run.rejected)} calls cannot be stored: {staged.rejected[0][2]}")
-    # A zone explains the rest.
+    # A wrong zone explains the rest.
     _, call_id, is_unreadable, calldate = min(misplaced, key=lambda one: (one[2], one[0]))
     # An id that is a hash tells the caller's number to anybody who tries all of them.
     which = "a call without uniqueid" if call_id.startswith("sha256:") else f"call {call_id[:60]}"
@@ -357,8 +357,8 @@ def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
     window = staged.answer.window
     is_last = window.end == run.period.end
     if not is_last:
-        # A crash may lose the latest windows, log rows and all: they are read again. The last
-        # one's commit waits until the disk has everything, before the run calls itself done.
+        # A crash may lose the latest windows with their log rows: they are read again. The commit
+        # of the last window waits until everything is on disk, before the run reports success.
         conn.execute("set local synchronous_commit = off")
     load_id, now = raw.next_load(conn, run.project)
     run.first_load_id = run.first_load_id or load_id
@@ -414,8 +414,8 @@ def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
 def _upsert(
     conn: psycopg.Connection, run: Run, staged: Staged, values: dict[str, object]
 ) -> tuple[int, int]:
-    """Writes what is new or has changed; how many calls each."""
-    # An unchanged call is left out before the upsert: it is neither written nor locked.
+    """Writes the new and the changed calls; returns the number of each."""
+    # Unchanged calls are left out before the upsert: they are neither written nor locked.
     upserted = conn.execute(
         """
         with parsed as (
@@ -437,7 +437,7 @@ def _upsert(
                 select *
                 from ringostat_raw.calls
                 where calls.project_id = %(project_id)s and calls.call_id = answer.call_id
-                limit 1  -- one look into the index a call, never a reading of the whole table
+                limit 1  -- one index look-up per call, never a scan of the whole table
             ) as calls on true
             where answer.payload is not null
         ),
@@ -478,7 +478,7 @@ def _upsert(
         for place, stored_at in zip(places or (), moments or (), strict=True)
     ]
     if rehashed:
-        # The same calls in another writing, or without a digest: next time they are known.
+        # The same calls with another text, or without a digest: next time they are known.
         conn.execute(
             """
             update ringostat_raw.calls
@@ -497,10 +497,10 @@ def _upsert(
 
 
 def _remove_missing(conn: psycopg.Connection, run: Run, values: dict[str, object]) -> int:
-    """Marks as removed what the whole run did not find, its outer hours left alone."""
+    """Marks the calls as removed that the whole run did not find, except in its outer hours."""
     values = {
         **values,
-        # Answered, though not as they should be.
+        # Rejected calls were answered, so they are not missing.
         "missing": [call_id for call_id in run.missing if call_id not in run.rejected_ids],
         "removable_from": run.period.removable_from,
         "removable_to": run.period.removable_to,

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 DEFAULT_LOOKBACK_DAYS = 14
 DEFAULT_JOBS = 4
 
-# Two answers of the same length, this one or more, may both have been cut there.
+# Two answers of the same length, at least this one, may both have been cut there.
 _SUSPICIOUS_LENGTH = 100
 
 
@@ -36,10 +36,10 @@ _SUSPICIOUS_LENGTH = 100
 class Asked:
     """The part of a project's time to load, on its zone's clock, naive.
 
-    `since` None: from where it is loaded without a gap, less `lookback_days`, and never before
-    `load_from`. `until` None, or later than now: until now. `allow_removals`: calls that are gone
-    are removed, however many they are. `may_lose_fields`: a field that is now refused is left out
-    of calls, although they had it before.
+    `since` None: from the end of what is loaded without a gap, less `lookback_days`, and never
+    before `load_from`. `until` None, or later than now: until now. `allow_removals`: calls that
+    Ringostat no longer lists are removed, however many they are. `may_lose_fields`: load without a
+    field that is now refused, although calls had it before.
     """
 
     since: datetime | None = None
@@ -51,7 +51,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of one project's load; `error` is None if all that was asked is landed."""
+    """The result of one project's load; `error` is None if everything asked for is landed."""
 
     project: Project
     landed: Landed
@@ -59,7 +59,7 @@ class Loaded:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C: `results` are those of the projects that were begun."""
+    """Ctrl-C: `results` are those of the projects whose load had begun."""
 
     def __init__(self, results: Sequence[Loaded]) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Stopped(LoadError):
-    """The load of a project ends early, and nothing is wrong with it."""
+    """The load of a project ends early without a fault."""
 
 
 Show = Callable[[Window, Window, Landed], None]
@@ -83,9 +83,9 @@ def load_projects(
     jobs: int = DEFAULT_JOBS,
     bar: Callable[[Project], Show] = _show_nothing,
 ) -> list[Loaded]:
-    """Loads `projects`, `jobs` of them side by side, into the warehouse.
+    """Loads `projects` into the warehouse, `jobs` of them at the same time.
 
-    One project's failure is its own: it is logged, written to the load log and returned.
+    A project's failure does not stop the others: it is logged, written to the load log, returned.
     `bar(project)` is called after each window with the period, the window and the sum so far.
     Raises ConfigurationError, and changes nothing, if no project has its key, for settings that
     cannot work, and for a Postgres that cannot be reached or written. Raises Interrupted on Ctrl-C.
@@ -110,7 +110,7 @@ def load_projects(
 
 
 def _check_settings(projects: Sequence[Project]) -> None:
-    """Raises ConfigurationError for settings that can work for no project."""
+    """Raises ConfigurationError for settings with which no project can be loaded."""
     settings.api_url()
     settings.row_cap()
     settings.max_removed_share()
@@ -132,10 +132,10 @@ def _load_project(
     show: Show,
     stop: threading.Event,
 ) -> Loaded:
-    """Loads one project. Whatever is wrong with it ends up in `error`."""
+    """Loads one project. Any failure becomes its `error`."""
     landed = Landed()
     try:
-        # The connection that lands is the one that has the lock: if it dies, so does the load.
+        # The connection that lands the calls also holds the lock: if it is lost, the load fails.
         with database.connect(warehouse) as conn, raw.lock(conn, project):
             project = _still_active(project)
             period = _period(conn, project, asked)
@@ -150,7 +150,7 @@ def _load_project(
     except _Stopped as stopped:
         log.warning("%s: %s", project, stopped)
         return Loaded(project, landed, str(stopped))
-    except Exception as error:  # one project's failure is its own, whatever it is
+    except Exception as error:  # no failure of one project may stop the others
         log.error("%s: %s", project, describe(error))
         if not isinstance(error, Failure | psycopg.Error):
             log.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
@@ -172,7 +172,7 @@ def _load_project(
 
 
 def _still_active(project: Project) -> Project:
-    """The project as projects.csv has it by now: it may have waited for its turn for hours."""
+    """The project as projects.csv lists it now: it may have waited for its turn for hours."""
     for listed in read_projects():
         if listed.project_id == project.project_id and listed.is_active:
             return listed
@@ -180,9 +180,9 @@ def _still_active(project: Project) -> Project:
 
 
 def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window | None:
-    """What to read of `project`; None if that is nothing."""
+    """The period of `project` to read; None if there is nothing to read."""
     zone = project.time_zone
-    # What has not happened yet must not be claimed as loaded, whatever this machine's clock says.
+    # The future must not be recorded as loaded, even if this machine's clock is wrong.
     (moment,) = database.only_row(conn.execute("select clock_timestamp()"))
     now = wall_clock(moment, zone).replace(microsecond=0)
     end = min(asked.until or now, now)
@@ -203,8 +203,8 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
 
 
 def _lookback(days: int) -> timedelta:
-    """How far back to read, so that calls of `days` days are known to be gone if they are not
-    answered: nothing is known of the outer hours at both ends."""
+    """How far back to read, so that missing calls of `days` days count as removed: the outer hours
+    at both ends do not show it."""
     return timedelta(days=days) + 2 * OUTER if days else timedelta()
 
 
@@ -224,9 +224,9 @@ def _land_windows(
     warehouse: Mapping[str, str],
     stop: threading.Event,
 ) -> Iterator[tuple[Window, Landed]]:
-    """Lands the run's period window by window, in order, and fetches the next one meanwhile.
+    """Lands the run's period window by window, in order, and fetches the next window meanwhile.
 
-    Of a failure, the load log gets a row: nothing of its window is landed.
+    A failure gets a row in the load log: nothing of its window is landed.
     """
     window, asked_at = run.period, _now()
     is_compared = False
@@ -263,15 +263,15 @@ def _land_windows(
     except (_Stopped, Stopped):
         raise _Stopped(f"stopped; the next run goes on from {window.start}") from None
     except Exception as error:
-        # On a connection of its own: the other one may be what failed. If Postgres cannot be
-        # reached at all, the first error is the one to tell.
+        # On a new connection, because the other one may have failed. If Postgres cannot be reached
+        # at all, the first error is reported.
         with suppress(psycopg.Error, ConfigurationError), database.connect(warehouse) as fresh:
             raw.record_failure(fresh, run.project, window, asked_at, describe(error))
         raise
 
 
 def _compare_offsets(project: Project, rows: Sequence[Row]) -> None:
-    """Warns if all calls carry another time offset than that of the project's zone."""
+    """Warns if the time offset of all calls differs from that of the project's zone."""
     moments = list(calldates(rows))
     if moments and not any(agrees_with_zone(text, project.time_zone) for text in moments):
         log.warning(
@@ -283,7 +283,7 @@ def _compare_offsets(project: Project, rows: Sequence[Row]) -> None:
 
 
 class _Source:
-    """Fetches windows in the background, and watches that answers are not cut in silence."""
+    """Fetches windows in the background, and checks that the API does not cut answers silently."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -291,7 +291,7 @@ class _Source:
         self._is_proven = False
 
     def ask(self, window: Window | None) -> _Request | None:
-        """Begins to fetch `window`; one at a time."""
+        """Starts to fetch `window`; one window at a time."""
         if window is None:
             return None
         rows: Future[list[Row]] = Future()
@@ -299,10 +299,10 @@ class _Source:
         def fetch() -> None:
             try:
                 rows.set_result(self._fetch(window))
-            except BaseException as error:  # it travels to the one who waits for the rows
+            except BaseException as error:  # raised where the rows are read
                 rows.set_exception(error)
 
-        # A daemon, unlike an executor's thread: nobody waits for a slow answer after Ctrl-C.
+        # A daemon thread, so that Ctrl-C does not wait for a slow answer.
         threading.Thread(target=fetch, daemon=True).start()
         return _Request(window, _now(), rows)
 
@@ -315,7 +315,7 @@ class _Source:
         return rows
 
     def _prove_whole(self, window: Window, rows: list[Row]) -> None:
-        """Raises LoadError if the two halves of `window` hold more calls than an answer does."""
+        """Raises LoadError if the two halves of `window` have more calls than its own answer."""
         middle = window.start + (window.end - window.start) // 2 // SECOND * SECOND
         if middle == window.start:
             return
@@ -324,7 +324,7 @@ class _Source:
             *self._api.calls(Window(middle, window.end, window.zone)),
         ]
         found = len(set(map(bytes, halves)))  # the halves overlap by a second
-        # More calls may have come since; then the whole window brings more too.
+        # More calls may have come meanwhile; then the whole window has more too.
         if found > len(rows) and len(self._api.calls(window)) == len(rows):
             raise LoadError(
                 f"Ringostat answers no more than {len(rows)} calls at a time, and {window} has at "
@@ -333,7 +333,7 @@ class _Source:
 
 
 def _result(rows: Future[list[Row]], stop: threading.Event) -> list[Row]:
-    """The fetched rows. Raises what fetching raised, and _Stopped as soon as `stop` is set."""
+    """The fetched rows. Raises the error of fetching, and _Stopped as soon as `stop` is set."""
     while not stop.is_set():
         if wait([rows], timeout=0.1).done:
             return rows.result()
@@ -345,7 +345,7 @@ def _now() -> datetime:
 
 
 def describe(error: Exception) -> str:
-    """An error in one line, for people. Of Postgres's errors without the details, which may
+    """An error in one line, for people. The details of Postgres's errors are left out: they may
     quote a call."""
     if isinstance(error, Failure):
         return str(error)

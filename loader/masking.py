@@ -1,4 +1,4 @@
-"""What a log, an error and the load log must not hold."""
+"""Hides what logs, errors and the load log must not contain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MASKS = (
     (r"https?://[^\s\"'<>]+", "<link>"),
     (r"(?i)(token|key|secret)([\"'\s]*[:=][\"'\s]*)[^\s\"'&,<>}]+", r"\1\2***"),
     (r"[\w-]{24,}", "***"),
-    # A phone number, and no date.
+    # A phone number, but not a date.
     (r"(?<!\d)(?!\d{4}-\d\d-\d\d(?!\d))\+?\d(?:[\s()-]{0,3}\d){6,}", "***"),
 )
 

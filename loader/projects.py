@@ -60,7 +60,7 @@ def read_projects() -> list[Project]:
 
 
 def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault[Place]]:
-    """What is wrong with the cells of `projects.csv`."""
+    """The faults in the cells of `projects.csv`."""
     first_rows: dict[str, csv_file.Row] = {}
     for row in rows:
         for column, is_right, wanted in _CELLS:
@@ -89,7 +89,7 @@ def find(projects: Sequence[Project], project_id: int) -> Project:
 def choose(projects: Sequence[Project], ids: Collection[int]) -> list[Project]:
     """The active projects, or those of `ids` alone.
 
-    Raises ConfigurationError for an id that is unknown or inactive, and where none is left.
+    Raises ConfigurationError for an unknown or inactive id, and if no project is left.
     """
     for project_id in ids:
         if not find(projects, project_id).is_active:
@@ -112,7 +112,7 @@ def choose(projects: Sequence[Project], ids: Collection[int]) -> list[Project]:
 def read_zone(name: str) -> ZoneInfo | None:
     """The time zone of an IANA name, None if there is no such zone."""
     if name in ("localtime", "Factory") or name.startswith(("posix/", "right/")):
-        return None  # Python finds them on this machine, Postgres does not, or differs
+        return None  # Python may know them on this machine; Postgres may not, or may differ
     try:
         return ZoneInfo(name)
     # ZoneInfoNotFoundError is a KeyError; a folder's name, such as `Europe`, is an OSError.
@@ -128,8 +128,8 @@ def is_key_variable(text: str) -> bool:
     return re.fullmatch(r"[A-Z_][A-Z0-9_]*", text) is not None
 
 
-# What a cell must be, column by column. The cell itself stays out of the message: somebody may
-# have put the key there.
+# What a cell must be, column by column. The message does not show the cell: a user may have put the
+# key there.
 _CELLS: tuple[tuple[str, Callable[[str], object], str | Callable[[str], str]], ...] = (
     ("project_id", is_project_number, "must be a project number, e.g. 11111"),
     (

@@ -32,28 +32,28 @@ _COLUMNS = re.findall(
     r"(?m)^alter table ringostat_raw\.(\w+)\s+add column if not exists (\w+)", TABLES
 )
 
-# The log keeps as much, and loses the oldest rows in steps that no window notices.
+# The log keeps this many days; its oldest rows are deleted in small steps.
 _LOG_DAYS = 90
 _LOG_STEP = 100
 
-# Refused fields are asked for again after so many days.
+# Refused fields are asked for again after this many days.
 _REFUSED_DAYS = 7
 
 
 def create_tables(conn: psycopg.Connection) -> None:
-    """Creates what is missing of the schema `ringostat_raw`; where all is there, changes nothing.
+    """Creates what is missing in the schema `ringostat_raw`; changes nothing if nothing is missing.
 
-    Stores the salt of `caller_key` too: no call gets here before there is one. Raises
-    ConfigurationError if the role may not do so or the database is read-only.
+    Also stores the salt of `caller_key`, so that there is one before the first call. Raises
+    ConfigurationError if the role lacks the rights or the database is read-only.
     """
     missing: list[str] = []
     try:
         with conn.transaction():
-            # Two first loads at once: one creates, the other waits and finds all of it.
+            # If two first loads run at once, one creates the tables and the other waits.
             conn.execute("select pg_advisory_xact_lock(hashtextextended('ringostat_raw', 0))")
             missing = _missing(conn)
             if "ringostat_raw" in missing:
-                # `if not exists` would need the right to create schemas although there is one.
+                # `if not exists` needs the right to create schemas even if the schema exists.
                 conn.execute("create schema ringostat_raw")
             if missing:
                 conn.execute(TABLES)
@@ -67,9 +67,9 @@ def create_tables(conn: psycopg.Connection) -> None:
 
 
 def _keep_caller_salt(conn: psycopg.Connection) -> None:
-    """Stores RINGOSTAT_CALLER_SALT; without it what is stored stays, at first a random salt.
+    """Stores RINGOSTAT_CALLER_SALT; without it, keeps the stored salt, or makes a random one.
 
-    A variable that one shell or cron job lacks must not change the keys of all history.
+    If one shell or cron job lacks the variable, the keys of all history must not change.
     """
     stored = conn.execute(
         "select value from ringostat_raw.settings where name = 'caller_salt'"
@@ -92,7 +92,7 @@ def _keep_caller_salt(conn: psycopg.Connection) -> None:
 
 
 def _missing(conn: psycopg.Connection) -> list[str]:
-    """What raw.sql names and the database lacks, the schema first. Needs no right at all."""
+    """What raw.sql names and the database lacks, the schema first. Needs no rights."""
     rows = conn.execute(
         """
         select 'ringostat_raw'
@@ -150,7 +150,7 @@ def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
 
 @contextmanager
 def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
-    """Holds the project against other loads, on this machine or another, for the session `conn`.
+    """Locks the project against other loads, on any machine, for the session `conn`.
 
     Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
     """
@@ -165,10 +165,9 @@ def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
 
 
 def hold(conn: psycopg.Connection, project: Project) -> None:
-    """Makes sure, inside a transaction, that nobody else has the project's `lock`.
+    """Makes sure, inside a transaction, that this session has the project's `lock`.
 
-    Raises LoadError if this session does not have it either, as behind a pooler that gives each
-    transaction another session.
+    Raises LoadError if it does not, as behind a pooler that gives each transaction another session.
     """
     taken = conn.execute(
         "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(project)]
@@ -191,10 +190,10 @@ def _key(project: Project) -> str:
 
 
 def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
-    """Up to where `project` is loaded without a gap from the moment `first` on; None if not.
+    """The end of what is loaded of `project` without a gap from the moment `first` on, or None.
 
-    What was read in another zone than today's does not count: calls without an offset would be
-    hours off.
+    What was read in another zone than the present one does not count: calls without an offset would
+    be hours off.
     """
     row = conn.execute(
         """
@@ -212,7 +211,7 @@ def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) ->
 
 
 def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
-    """The zone in which the newest window of `project` was read; None if that is not known."""
+    """The zone in which the newest window of `project` was read; None if it is unknown."""
     row = conn.execute(
         "select time_zone from ringostat_raw.load_state where project_id = %s",
         [project.project_id],
@@ -221,10 +220,10 @@ def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
 
 
 def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime]:
-    """The id and the `loaded_at` of what is landed next, while the project's `lock` is held.
+    """The id and the `loaded_at` of the next landing, while the project's `lock` is held.
 
     The time is later than that of all calls landed before, even if the machine's clock was set
-    back: dbt reads on from the latest `loaded_at` that it has seen.
+    back: the latest `loaded_at` is dbt's watermark.
     """
     ((load_id, now),) = conn.execute(
         """
@@ -257,7 +256,7 @@ def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now:
             (%(project_id)s, tstzmultirange(tstzrange(%(begins)s, %(ends)s)), %(now)s, 'loaded',
              %(now)s, %(zone)s)
         on conflict (project_id) do update set
-            -- All that was read in another zone is to be read again.
+            -- Everything that was read in another zone must be read again.
             loaded = case
                 when coalesce(state.time_zone, excluded.time_zone) = excluded.time_zone
                     then state.loaded + excluded.loaded
@@ -281,8 +280,8 @@ def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now:
 
 
 def _forget_old_rows(conn: psycopg.Connection, project: Project) -> None:
-    """Deletes some of the oldest rows of the log, never the newest: what they say is in the
-    state."""
+    """Deletes some of the oldest rows of the log, never the newest: the state has their
+    contents."""
     conn.execute(
         """
         delete from ringostat_raw.loads
@@ -344,7 +343,7 @@ def record_failure(
 
 
 def known_fields(conn: psycopg.Connection, project: Project) -> Fields:
-    """What earlier runs found of the project's fields. Refused ones are forgotten after a while,
+    """The fields of the project that earlier runs found. Refused ones are forgotten after a while,
     so that they are asked for again."""
     row = conn.execute(
         """
@@ -363,7 +362,7 @@ def known_fields(conn: psycopg.Connection, project: Project) -> Fields:
 
 
 def keep_fields(conn: psycopg.Connection, project: Project, fields: Fields) -> None:
-    """Remembers what this run found of the project's fields."""
+    """Stores which fields of the project this run found."""
     conn.execute(
         """
         insert into ringostat_raw.known_fields (project_id, accepted, refused, checked_at)

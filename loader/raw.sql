@@ -1,9 +1,9 @@
--- What the loader writes: calls and forms as they came, and a log of the windows read.
--- `project_id` leads each key: data is spread by it when one machine is outgrown.
+-- What the loader writes: calls and forms as received, and a log of the windows read.
+-- `project_id` leads each key: data is distributed by it once one machine is too small.
 --
 -- The loader runs this file if a table, column, index or view that it names is missing, so each
--- statement must leave alone what is there. A column that is added to a table of an earlier version
--- stands in an `alter table` of its own. Views keep their columns: dbt and BI depend on them.
+-- statement must not change what exists. A column that is added to a table of an earlier version
+-- has its own `alter table`. Views keep their columns: dbt and BI depend on them.
 
 create table if not exists ringostat_raw.calls (
     project_id bigint not null,
@@ -14,21 +14,21 @@ create table if not exists ringostat_raw.calls (
     first_loaded_at timestamptz not null,
     loaded_at timestamptz not null,
     removed_at timestamptz,
-    digest bigint,  -- of the text as answered: a call that has it again is not parsed again
+    digest bigint,  -- of the text as answered: a call with the same digest is not parsed again
     primary key (project_id, call_id)
 );
 
 alter table ringostat_raw.calls add column if not exists digest bigint;
 
--- A window looks for calls of its period, which of them came again and which did not: without this
--- index it reads the whole table (at 300,000 calls 0.2 s a window instead of 0.04 s, and growing).
+-- Each window compares its answer with the stored calls of its period: without this index it reads
+-- the whole table (at 300,000 calls 0.2 s per window instead of 0.04 s, and growing).
 create index if not exists calls_call_at on ringostat_raw.calls (project_id, call_at);
 
--- dbt reads what changed since its last run: without this index an ordinary day reads all history
--- (1.3 s more at 1,000,000 calls, and growing).
+-- dbt reads what has changed since its last run: without this index an ordinary day reads all
+-- history (1.3 s more at 1,000,000 calls, and growing).
 create index if not exists calls_loaded_at on ringostat_raw.calls (project_id, loaded_at);
 
--- The last 90 days of windows: what is older is in `load_state` alone.
+-- The windows of the last 90 days: `load_state` includes the older ones.
 create table if not exists ringostat_raw.loads (
     load_id bigint generated always as identity,
     project_id bigint not null,
@@ -45,19 +45,18 @@ create table if not exists ringostat_raw.loads (
     primary key (project_id, load_id)
 );
 
--- What the log says of each project, in one row: the log itself is too long to be read again for
--- each window.
+-- The state of each project in one row: the log is too long to be read for each window.
 create table if not exists ringostat_raw.load_state (
     project_id bigint primary key,
-    loaded tstzmultirange not null,  -- whatever the windows that it was read in
-    last_loaded_at timestamptz,  -- the `loaded_at` of the newest window that was landed
+    loaded tstzmultirange not null,  -- the union of all windows read
+    last_loaded_at timestamptz,  -- the `loaded_at` of the newest landed window
     status text not null check (status in ('loaded', 'failed')),  -- of the newest row of the log
     error text,
     finished_at timestamptz not null,
     time_zone text  -- in which it was read; null if an earlier version read it
 );
 
--- Of projects that an earlier version loaded.
+-- The state of projects that an earlier version loaded.
 insert into ringostat_raw.load_state
     (project_id, loaded, last_loaded_at, status, error, finished_at)
 select
@@ -95,7 +94,7 @@ create table if not exists ringostat_raw.forms (
 
 create index if not exists forms_loaded_at on ringostat_raw.forms (project_id, loaded_at);
 
--- The salt of caller_key, for dbt to read: in SQL text, logs and artifacts it would not stay secret.
+-- The salt of caller_key: dbt reads it here, so that it is not in SQL text, logs and artifacts.
 create table if not exists ringostat_raw.settings (
     name text primary key,
     value text not null check (value <> '')
@@ -103,7 +102,7 @@ create table if not exists ringostat_raw.settings (
 
 revoke all on ringostat_raw.settings from public;
 
--- Rows that cannot be placed in time, as they came. Reading one again changes nothing.
+-- Rows without a usable time, as received. Reading one again changes nothing.
 create table if not exists ringostat_raw.rejected_calls (
     project_id bigint not null,
     digest bigint not null,  -- of the payload
@@ -124,7 +123,7 @@ select
 from ringostat_raw.load_state
 cross join lateral unnest(load_state.loaded) as ranges (loaded);
 
--- How the newest window of each project went, and when one was last landed.
+-- The status of the newest window of each project, and when one was last landed.
 create or replace view ringostat_raw.last_loads as
 select
     project_id,
@@ -134,8 +133,8 @@ select
     last_loaded_at
 from ringostat_raw.load_state;
 
--- Calls and forms that were deleted on request. Ringostat goes on answering them; by the hash of its
--- id (with a salt, the same for a project) one is recognised and left out.
+-- Calls and forms that were deleted on request. Ringostat still answers them: the loader recognises
+-- them by the salted hash of their ids (one salt per project) and leaves them out.
 create table if not exists ringostat_raw.deleted_contacts (
     project_id bigint not null,
     contact_hash text not null,

@@ -1,8 +1,8 @@
-"""The rows of an answer: a JSON array of objects, split into a JSON text each.
+"""The rows of an answer: a JSON array of objects, split into one JSON text per row.
 
-The texts are not parsed here, only their ends are found, which takes a tenth of the time: Postgres
-parses them, and only those that it does not know yet. What is not quite JSON (NaN, raw control
-characters, a byte order mark) is read by Python's forbearing parser and written anew.
+This module finds only the ends of the texts, which takes a tenth of the time of parsing: Postgres
+parses the texts, and only those that it does not know yet. An answer that is not strictly JSON
+(NaN, raw control characters, a byte order mark) is read by Python's lenient parser and rewritten.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-# A row's text as it came, or as it was written anew; both join as bytes do.
+# A row's text as answered, or rewritten; `bytes.join` accepts both.
 Row = bytes | msgspec.Raw
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 _CALLDATE = re.compile(rb'"calldate"\s*:\s*"([ -~]*?)"')
 _UNIQUEID = re.compile(rb'"uniqueid"\s*:\s*"([!-~]+?)"')
-# A text, or what begins and ends an object or an array.
+# A string, or a bracket of an object or an array.
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
-# NUL, and halves of a pair that stands for one character beyond U+FFFF.
+# NUL, and lone halves of the pairs that encode characters beyond U+FFFF.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def split(body: bytes | bytearray) -> list[Row] | None:
-    """The rows of `body`; None where it is anything but a JSON array of objects, whole."""
+    """The rows of `body`; None if it is not a complete JSON array of objects."""
     try:
         rows = _ARRAY.decode(body)
     except msgspec.DecodeError:
@@ -41,7 +41,7 @@ def split(body: bytes | bytearray) -> list[Row] | None:
 
 
 def is_json(body: bytes | bytearray) -> bool:
-    """Whether `body` is JSON of any kind, whole."""
+    """Whether `body` is complete JSON of any kind."""
     try:
         _parse(body)
     except (ValueError, RecursionError):
@@ -52,9 +52,9 @@ def is_json(body: bytes | bytearray) -> bool:
 def storable(row: Row) -> bytes:
     """`row` without what `jsonb` cannot hold.
 
-    NUL, lone surrogates and bytes that are no UTF-8 become U+FFFD, raw control characters are
-    escaped, NaN and numbers out of range become text. Raises ValueError if it is no JSON, and
-    RecursionError if it is nested too deeply. Slow: the row passes through Python.
+    NUL, lone surrogates and bytes that are not UTF-8 become U+FFFD, raw control characters are
+    escaped, NaN and numbers out of range become text. Raises ValueError if the row is not JSON, and
+    RecursionError if it is nested too deeply. Slow, because Python parses the row.
     """
     return _text(_parse(bytes(row)))
 
@@ -84,7 +84,7 @@ def _split_slowly(body: bytes | bytearray) -> list[Row] | None:
 
 
 def _split_by_brackets(body: bytes | bytearray) -> list[Row] | None:
-    """Splits what is nested too deeply for a parser: one such row must not hide the others."""
+    """Splits a body with a row that is nested too deeply for a parser, to save the other rows."""
     rows: list[Row] = []
     depth = start = end = 0
     for found in _BRACKET.finditer(body):

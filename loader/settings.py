@@ -1,4 +1,4 @@
-"""Every RINGOSTAT_* variable but the Auth-keys, read here and nowhere else."""
+"""All RINGOSTAT_* variables and the Auth-keys: no other module reads them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 
 
 def api_url() -> str:
-    """`RINGOSTAT_API_URL`. The key travels over TLS, or does not leave this machine.
+    """`RINGOSTAT_API_URL`. The key is sent over TLS only, or does not leave this machine.
 
-    Raises ConfigurationError, which does not show the address: it may hold a password.
+    Raises ConfigurationError, which does not show the address: it may contain a password.
     """
     url = os.environ.get("RINGOSTAT_API_URL", DEFAULT_API_URL).rstrip("/")
     try:
@@ -52,8 +52,8 @@ def is_loopback(url: str) -> bool:
 
 
 def _check_ca_bundle() -> None:
-    """Raises ConfigurationError if the certificates to trust, which requests takes from one of
-    these variables, cannot be read."""
+    """Raises ConfigurationError if the trusted certificates cannot be read, which requests takes
+    from one of these variables."""
     for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         path = os.environ.get(variable)
         if not path:
@@ -69,7 +69,7 @@ def _check_ca_bundle() -> None:
 
 
 def row_cap() -> int:
-    """How many calls an answer may hold: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
+    """How many calls an answer may have: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
     value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
     if not re.fullmatch(r"[1-9]\d{0,8}", value):
         raise ConfigurationError(
@@ -79,7 +79,7 @@ def row_cap() -> int:
 
 
 def max_removed_share() -> float:
-    """`RINGOSTAT_MAX_REMOVED_SHARE`: a run that finds more calls gone than this share fails."""
+    """`RINGOSTAT_MAX_REMOVED_SHARE`: a run that would remove a larger share of calls fails."""
     value = os.environ.get("RINGOSTAT_MAX_REMOVED_SHARE", str(DEFAULT_MAX_REMOVED_SHARE))
     if not re.fullmatch(r"0(\.\d+)?|1(\.0+)?", value):
         raise ConfigurationError(
@@ -89,7 +89,7 @@ def max_removed_share() -> float:
 
 
 def max_removed_calls() -> int:
-    """`RINGOSTAT_MAX_REMOVED_CALLS`: so many calls a run may always remove."""
+    """`RINGOSTAT_MAX_REMOVED_CALLS`: a run may always remove this many calls."""
     value = os.environ.get("RINGOSTAT_MAX_REMOVED_CALLS", str(DEFAULT_MAX_REMOVED_CALLS))
     if not re.fullmatch(r"\d{1,9}", value):
         raise ConfigurationError(
@@ -122,17 +122,17 @@ def caller_salt() -> str | None:
 
 
 def seeds_folder() -> Path:
-    """The seeds' folder. A relative `RINGOSTAT_SEEDS` starts at the project's root, as for dbt."""
+    """The seeds' folder. A relative `RINGOSTAT_SEEDS` is below the project's root, as for dbt."""
     return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
 
 
 def schema_prefix() -> str:
-    """`RINGOSTAT_SCHEMA`: what the names of dbt's schemas begin with."""
+    """`RINGOSTAT_SCHEMA`: the prefix of dbt's schemas."""
     return os.environ.get("RINGOSTAT_SCHEMA", "ringostat")
 
 
 def schema(layer: str) -> str:
-    """The schema that dbt puts a layer into: `staging`, `intermediate`, `marts` or `seeds`."""
+    """The schema of a layer of dbt: `staging`, `intermediate`, `marts` or `seeds`."""
     return f"{schema_prefix()}_{layer}"
 
 

@@ -1,8 +1,8 @@
-"""Periods: how a stretch of a project's time is cut into requests, and what each may answer.
+"""Windows: how a period of a project's time is cut into requests, and what each may answer.
 
 The API reads `from` and `to` on the wall clock of the project's zone. So a window is a stretch of
-wall-clock time too: cut without gaps there, nothing is lost at a clock change, whichever of the two
-moments the API takes a time of the doubled hour for. What a window means in UTC is derived here.
+wall-clock time too: windows without gaps on the wall clock lose nothing at a clock change,
+whichever of the two moments of a doubled hour the API assumes. This module derives their UTC times.
 Pure functions, no I/O.
 """
 
@@ -17,12 +17,13 @@ from loader.clock import instant, readings, wall_clock
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-# A wrong zone or bound moves calls over the ends of what a run read by so much at the most.
+# The most by which a wrong zone or bound can move calls across the ends of what a run read.
 OUTER = timedelta(hours=26)
 
-# A window is sized for this share of the cap, so that an uneven hour does not waste a request.
+# A window is sized for this share of the cap, so that a busy hour does not waste a request.
 _FILL = 0.75
-# How much longer than its predecessor a window may be: a quiet account needs few requests.
+# How many times longer than the one before a window may be, so that a quiet account needs few
+# requests.
 _GROWTH = 8
 
 
@@ -39,7 +40,7 @@ class Window:
 
     @property
     def begins(self) -> datetime:
-        """UTC: with `ends`, what the load log claims. Neighbours touch and do not overlap."""
+        """UTC: with `ends`, what the load log records. Neighbours touch and do not overlap."""
         return instant(self.start, self.zone)
 
     @property
@@ -48,10 +49,10 @@ class Window:
 
     @property
     def asked_from(self) -> datetime:
-        """What the API is asked for, on the wall: a second early, so that neighbours overlap.
+        """`from` of the request, on the wall clock: a second early, so that neighbours overlap.
 
-        Whether the API counts its bounds in is unknown; the overlap makes it unimportant. A bound
-        is never a time that the clock skipped: servers disagree on what such a time means.
+        It is unknown whether the API includes its bounds; the overlap makes it unimportant. A bound
+        is never a time that the clock skipped: servers disagree on the meaning of such a time.
         """
         return wall_clock(self.begins - SECOND, self.zone)
 
@@ -61,9 +62,9 @@ class Window:
 
     @property
     def earliest(self) -> datetime:
-        """UTC: with `latest`, all that an answer may hold, however the API reads the bounds.
+        """UTC: with `latest`, the widest period of an answer, however the API reads the bounds.
 
-        A call outside, a second's grace included, means a wrong zone.
+        One second of tolerance is included. A call outside means a wrong zone.
         """
         return min(readings(self.asked_from, self.zone)) - SECOND
 
@@ -73,9 +74,9 @@ class Window:
 
     @property
     def certain_from(self) -> datetime:
-        """UTC: with `certain_to`, what an answer holds however the API reads the bounds.
+        """UTC: with `certain_to`, what an answer covers however the API reads the bounds.
 
-        Only a call in there, half-open, is missing if the answer lacks it.
+        Only a call of this half-open period is missing if the answer lacks it.
         """
         return instant(self.start, self.zone, fold=1)
 
@@ -85,7 +86,7 @@ class Window:
 
     @property
     def removable_from(self) -> datetime:
-        """UTC: with `removable_to`, where a call that a run did not find is believed to be gone."""
+        """UTC: with `removable_to`, where a call that a run did not find counts as removed."""
         return self.begins + OUTER
 
     @property
@@ -94,7 +95,7 @@ class Window:
 
     @property
     def doubled(self) -> timedelta:
-        """How far apart the two moments are that `asked_to` may mean; mostly zero."""
+        """The time between the two moments that `asked_to` may mean; mostly zero."""
         first, second = readings(self.asked_to, self.zone)
         return second - first
 
@@ -102,7 +103,7 @@ class Window:
 class Cursor:
     """Walks a period window by window and fits the windows to the account's density.
 
-    Ask for `window`; then say `read(rows)` to go on, or `halve()` to be given a shorter one.
+    Request `window`; then call `read(rows)` to go on, or `halve()` to get a shorter one.
     """
 
     def __init__(self, period: Window, cap: int) -> None:
@@ -117,7 +118,7 @@ class Cursor:
         return self._next() if self._start < self._period.end else None
 
     def read(self, rows: int) -> None:
-        """The window was answered whole, with `rows` calls: go on to the next one."""
+        """The window was answered completely, with `rows` calls: go on to the next one."""
         window = self._next()
         length = window.end - window.start
         fitting = length * (_FILL * self._cap / max(rows, 1))
@@ -126,7 +127,7 @@ class Cursor:
         self._length = max(seconds * SECOND, SECOND)
 
     def halve(self, shortest: timedelta) -> bool:
-        """Makes the window half as long, or `shortest`. False if it was no longer than that."""
+        """Halves the window, down to `shortest`. False if it was already as short as that."""
         window = self._next()
         length = window.end - window.start
         if length <= shortest:

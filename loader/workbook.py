@@ -1,6 +1,6 @@
-"""The sheets of an XLSX file, however damaged or big it is.
+"""Reads the sheets of an XLSX file that may be damaged or too big.
 
-openpyxl documents no errors: a damaged file ends in any of a dozen, also while rows are read.
+openpyxl does not document its errors: a damaged file raises one of a dozen, even late.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LAST_ROW_OF_EXCEL = 1_048_576
 
 
 def read(file: Path, last_row: int, titles: Sequence[str] = ()) -> dict[str, Sheet]:
-    """The rows of the sheets called `titles`, of those that exist; without titles, the first sheet.
+    """The rows of the existing sheets among `titles`; without titles, of the first sheet.
 
     Raises ConfigurationError for a file that cannot be read, is too big, or has a filled cell below
     `last_row`. Cells to the right of column BL are not read.
@@ -38,7 +38,7 @@ def read(file: Path, last_row: int, titles: Sequence[str] = ()) -> dict[str, She
     try:
         _check_size(file, packed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and lists that openpyxl does not know
+            warnings.simplefilter("ignore")  # about styles and lists that openpyxl does not know
             workbook = load_workbook(packed, read_only=True)
             sheets = {sheet.title: sheet for sheet in workbook.worksheets}
             found = [title for title in titles or [next(iter(sheets))] if title in sheets]
@@ -52,7 +52,7 @@ def read(file: Path, last_row: int, titles: Sequence[str] = ()) -> dict[str, She
 
 
 def _check_size(file: Path, packed: io.BytesIO) -> None:
-    """Refuses a small file that would fill the memory. What it says of its size may be a lie."""
+    """Refuses a small file that would fill the memory. Its stated size may be wrong."""
     with ZipFile(packed) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
         if unpacked <= _UNPACKED_BYTES:
@@ -67,8 +67,8 @@ def _check_size(file: Path, packed: io.BytesIO) -> None:
         )
 
 
-def _rows(file: Path, sheet: Any, last_row: int) -> Sheet:  # openpyxl's types lack its class
-    sheet.reset_dimensions()  # what a file says of them may be wrong, and rows would be lost
+def _rows(file: Path, sheet: Any, last_row: int) -> Sheet:  # openpyxl's types lack this class
+    sheet.reset_dimensions()  # the file's own may be wrong, and rows would be lost
     rows: Sheet = []
     looked_at: object = None
     for number, cells in enumerate(sheet.iter_rows(max_col=_LAST_COLUMN), 1):
@@ -76,7 +76,7 @@ def _rows(file: Path, sheet: Any, last_row: int) -> Sheet:  # openpyxl's types l
             rows.append(cells)
         elif number > _LAST_ROW_OF_EXCEL:
             raise ValueError(number)
-        elif cells is not looked_at:  # the million rows of a gap are one and the same
+        elif cells is not looked_at:  # the rows of a gap are one and the same object
             looked_at = cells
             if any(cell.value is not None for cell in cells):
                 raise ConfigurationError(
