@@ -1,1 +1,1 @@
-"""What `ringostat` does: a file for each command. Only this package imports click and rich."""
+"""The command `ringostat`, one file per subcommand. Only this package imports click and rich."""

@@ -1,4 +1,4 @@
-"""Whether the CSVs are right. Needs no database."""
+"""Checks the CSVs. Needs no database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from loader.csv_file import AnyPlace_co, Fault, Place
 
 
 def find_faults() -> list[Fault[Place]]:
-    """Every fault of the three seeds, those that dbt's tests of them find included."""
+    """Every fault of the three seeds, including those that dbt's tests find."""
     listed, channels, tags = projects.parse_seed(), parse_channels(), parse_tags()
     numbers = None if listed.faults else {row["project_id"] for row in listed.rows}
     return [
@@ -38,7 +38,7 @@ def find_faults() -> list[Fault[Place]]:
 def find_channel_faults(
     rows: Sequence[Record[AnyPlace_co]], listed: set[str] | None
 ) -> Iterator[Fault[AnyPlace_co]]:
-    """What is wrong with static channels. `listed`: the projects there are, None if unknown."""
+    """The faults of static channels. `listed`: the listed projects, None if unknown."""
     days_taken: dict[tuple[str, ...], list[tuple[date, date, Record[AnyPlace_co]]]] = defaultdict(
         list
     )
@@ -74,7 +74,7 @@ def find_channel_faults(
 
 
 def _number_faults(row: Record[AnyPlace_co]) -> Iterator[Fault[AnyPlace_co]]:
-    """What is wrong with a `parameter_value` that a call's number must equal."""
+    """The faults of a `parameter_value` that a call's number must equal."""
     value = row["parameter_value"].strip(csv_file.SPACES)
     if csv_file.ROUNDED_NUMBER.fullmatch(value):
         what = f"{value} is a number that Excel rounded: write all its digits"
@@ -87,7 +87,7 @@ def _number_faults(row: Record[AnyPlace_co]) -> Iterator[Fault[AnyPlace_co]]:
 def find_tag_faults(
     rows: Sequence[Record[AnyPlace_co]], listed: set[str] | None
 ) -> Iterator[Fault[AnyPlace_co]]:
-    """What is wrong with KPI tags. `listed`: the projects there are, None if unknown."""
+    """The faults of KPI tags. `listed`: the listed projects, None if unknown."""
     first_rows: dict[tuple[str, ...], Record[AnyPlace_co]] = {}
     for row in rows:
         yield from _shared_faults(row, TAG_COLUMNS[2:], TAG_PARAMETERS, listed)
@@ -123,7 +123,7 @@ def _shared_faults(
 
 
 def annotation(fault: Fault[Place]) -> str:
-    """A fault of a CSV as GitHub shows it in a pull request."""
+    """A fault as an annotation that GitHub shows in a pull request."""
     place = fault.place
     kind = "warning" if fault.is_warning else "error"
     where = {"file": place.shown_file, "line": place.line, "col": place.column}

@@ -1,4 +1,4 @@
-"""Runs dbt as a child process: in the project's folder, on the loader's warehouse."""
+"""Runs dbt as a child process, in the project's folder and on the loader's warehouse."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from loader.settings import CALLER_SALT
 
 log = logging.getLogger(__name__)
 
-# Not the script `dbt`: its first line names the folder in which it was installed.
+# Not the script `dbt`: its first line names the folder of its installation, which may have moved.
 _PROGRAM = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 
-# Where dbt writes its files. Every other DBT_* variable of a shell could lead it elsewhere: to
-# another profile, target or project, to rows of a sample, or to other models.
+# These say where dbt writes its files. Any other DBT_* variable could make it use another profile,
+# target or project, a sample of the rows, or other models.
 _HARMLESS = ("DBT_TARGET_PATH", "DBT_LOG_PATH")
 
 _SECONDS_TO_STOP = 20
 
 
 def build(*arguments: str, **settings: str) -> None:
-    """`dbt build`, one at a time for a warehouse and RINGOSTAT_SCHEMA: waits for another's end.
+    """`dbt build`; waits while another build of the warehouse and RINGOSTAT_SCHEMA is running.
 
     Unit tests are left out: they test code, not data. Raises LoadError if the build fails.
     """
@@ -51,10 +51,10 @@ def build(*arguments: str, **settings: str) -> None:
 
 
 def dbt(*arguments: str, **settings: str) -> int:
-    """Runs `dbt` with `arguments`; its exit code. What it prints goes to stderr.
+    """Runs `dbt` with `arguments`; returns its exit code. Its output goes to stderr.
 
-    `settings` are environment variables that dbt gets beside those of this process. The profile is
-    always `profiles.example.yml`: a `profiles.yml`, which serves dbt run by hand, may name another
+    `settings` are environment variables in addition to those of this process. The profile is always
+    `profiles.example.yml`: a `profiles.yml`, which is for dbt run by hand, may name another
     warehouse than the loader's. Raises ConfigurationError if dbt is not installed.
     """
     return _run(arguments, _environment(settings))
@@ -74,9 +74,9 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
-    # Without a terminal, nobody watches: what is wrong is all that a log should hold.
+    # Without a terminal, nobody watches: the log gets warnings and errors only.
     quiet = () if sys.stderr.isatty() else ("--log-level", "warn", "--no-use-colors")
-    # dbt must not run on, without the lock, where a service manager ends this process.
+    # If a service manager ends this process, dbt must not run on without the lock.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
@@ -110,7 +110,7 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """Lets dbt cancel its queries after a Ctrl-C. Its last words, a traceback, are not shown."""
+    """Lets dbt cancel its queries after a Ctrl-C. Its final traceback is not shown."""
     with suppress(subprocess.TimeoutExpired):
         child.communicate(timeout=1)  # a terminal has sent the Ctrl-C to dbt too
         return
@@ -121,14 +121,14 @@ def _end(child: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def _lock(environment: Mapping[str, str]) -> Iterator[None]:
-    """Holds the warehouse's schemas against other builds, on this machine or another.
+    """Locks the warehouse's schemas against other builds, on any machine.
 
-    A connection of its own has the lock. The models' hooks take the same key, shared, where
-    RINGOSTAT_BUILD_LOCK does not say that it is held.
+    A separate connection has the lock. The models' hooks take the same lock, shared, unless
+    RINGOSTAT_BUILD_LOCK says that it is held.
     """
     key = "ringostat build " + environment.get("RINGOSTAT_SCHEMA", "ringostat")
     with database.connect(environment) as conn:
-        # It waits for as long as another build takes, and is idle for as long as this one does.
+        # The connection waits as long as another build runs, and is idle as long as this one runs.
         conn.execute(
             "set statement_timeout = 0; set lock_timeout = 0; set idle_session_timeout = 0"
         )

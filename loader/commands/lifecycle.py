@@ -1,4 +1,4 @@
-"""A project's later life: pause it, resume it, delete it, delete one client's calls and forms."""
+"""Pauses, resumes and deletes a project, and deletes one client's calls and forms."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 
-# Where dbt stores a contact, by the column that names it, and the column that it reads on by.
+# In int_conversions: the column that identifies a contact, and the watermark.
 _CONVERSION_KEY = "contact_id"
 _CLOCK = "staged_at"
 
-# As in the macro public_id: what the marts show of an id that is a hash.
+# As in the macro public_id: what the marts show instead of an id that is a hash.
 _PUBLIC_ID = sql.SQL(
     """
     case when {id} like 'sha256:%%' then 'sha256:' || encode(sha256(convert_to((
@@ -37,7 +37,7 @@ _PUBLIC_ID = sql.SQL(
 
 
 def set_active(project: Project, is_active: bool) -> bool:
-    """Edits the one cell `is_active`. False, and the file untouched, if it says so already."""
+    """Edits the cell `is_active`. False, and the file does not change, if it has this value."""
     if project.is_active == is_active:
         return False
     seed = projects.parse_seed()
@@ -50,7 +50,7 @@ def set_active(project: Project, is_active: bool) -> bool:
 
 
 def listed_or_not(project_id: int) -> Project:
-    """The project of that number; one that projects.csv does not list can be deleted too."""
+    """The project with that number; an unlisted one can be deleted too."""
     for project in projects.read_projects():
         if project.project_id == project_id:
             return project
@@ -63,7 +63,7 @@ def listed_or_not(project_id: int) -> Project:
 
 @dataclass(frozen=True)
 class Traces:
-    """What there is of a project: rows in the tables of the warehouse, and rows in the CSVs."""
+    """The data of a project: rows in the tables of the warehouse, and rows in the CSVs."""
 
     tables: dict[tuple[str, str], int]
     seeds: list[csv_file.Seed]
@@ -87,7 +87,7 @@ class Traces:
 
 def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited, and
-    for a project of which there is nothing."""
+    for a project without any data."""
     files = [projects.parse_seed(), seeds.parse_channels(), seeds.parse_tags()]
     for seed in files:
         csv_file.refuse(seed.faults)
@@ -110,9 +110,9 @@ def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
 def delete(conn: psycopg.Connection, project: Project) -> Traces:
     """Deletes the project from the warehouse, in one transaction, and from the three CSVs.
 
-    Its row of projects.csv goes before the transaction is committed, while no load can run: a load
-    that waits reads the file again and stops. Its channels and tags go last; a deletion that was
-    interrupted is repeated with the same number. Raises LoadError while a load is running.
+    Its row of projects.csv is deleted before the commit, while no load can run: a load that waits
+    reads the file again and stops. Its channels and tags are deleted last; an interrupted deletion
+    can be repeated with the same number. Raises LoadError while a load is running.
     """
     with _nobody_else_writes(conn, project):
         traces = find_traces(conn, project)
@@ -128,7 +128,7 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
 
 
 def _tables(conn: psycopg.Connection) -> list[tuple[str, str]]:
-    """Every table of the loader's and of dbt's that has the column project_id, as it is today."""
+    """Every present table of the loader and of dbt that has the column project_id."""
     return conn.execute(
         """
         select namespaces.nspname, tables.relname
@@ -158,7 +158,7 @@ def _take_out(seed: csv_file.Seed, project: Project) -> None:
 
 @dataclass(frozen=True)
 class Contacts:
-    """Calls and forms of a project, by their ids, wherever the warehouse still holds them."""
+    """Calls and forms of a project, by their ids, in any table of the warehouse."""
 
     project: Project
     calls: list[str]
@@ -175,10 +175,10 @@ class Contacts:
 def find_contacts(
     conn: psycopg.Connection, project: Project, ids: Sequence[str], number: str | None
 ) -> Contacts:
-    """The calls and forms of those `ids`, or of the client with that phone number.
+    """The calls and forms with these `ids`, or of the client with this phone number.
 
-    What only staging holds, since somebody deleted the raw row by hand, is found too. Raises
-    ConfigurationError, which does not show the number, if there is nothing.
+    Also finds rows that only staging has, because somebody deleted the raw row by hand. Raises
+    ConfigurationError, which does not show the number, if there are none.
     """
     raw.create_tables(conn)
     _refuse_earlier_marts(conn)
@@ -200,9 +200,9 @@ def find_contacts(
 
 
 def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
-    """Deletes the contacts from the raw tables and from dbt's; no load brings them back.
+    """Deletes the contacts from the raw tables and from dbt's tables; no load brings them back.
 
-    The next build works the project out again: a caller's next conversion may now be the first.
+    The next build computes the project again: a caller's next conversion may now be the first.
     Raises LoadError while a load is running.
     """
     project = contacts.project
@@ -239,9 +239,9 @@ def _contact_tables(kind: deletions.Kind) -> list[tuple[str, str]]:
 
 
 def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind, sql.Composed]]:
-    """For each table that holds contacts: their ids and times, by %(ids)s or by %(digits)s."""
+    """For each table with contacts: a query of ids and times, by %(ids)s or by %(digits)s."""
     stored = set(_tables(conn))
-    # The client is who calls, or who is called: the dst of an incoming call is the company's.
+    # The client calls or is called: the dst of an incoming call is the company's number.
     raw_call = """
         {digits} in (
             regexp_replace(payload ->> 'caller', '[^0-9]', '', 'g'),
@@ -257,7 +257,7 @@ def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind,
         {digits} = caller_digits
         or (call_type like '%%out%%' and {digits} = regexp_replace(dst, '[^0-9]', '', 'g'))
     """
-    # Not always JSON: whatever the number is in there.
+    # Not always JSON, so the number may be anywhere in it.
     rejected_call = """
         regexp_replace(payload, '[ ().+-]', '', 'g')
             ~ ('(?<![0-9])' || {digits} || '(?![0-9])')
@@ -310,8 +310,8 @@ def _delete_from_conversions(
 
 
 def _work_out_again(conn: psycopg.Connection, table: tuple[str, str], project_id: int) -> None:
-    """The next build works the project's rows out again as a whole, because the newest of them are
-    made with nothing that it knows. By another one than the newest it would read on wrongly."""
+    """Makes the next build compute all rows of the project again: its newest rows are then made
+    with no settings that the build knows."""
     conn.execute(
         sql.SQL(
             """
@@ -330,7 +330,7 @@ def _work_out_again(conn: psycopg.Connection, table: tuple[str, str], project_id
 def _delete_unused_keys(
     conn: psycopg.Connection, project: Project, stored: set[tuple[str, str]]
 ) -> None:
-    """The keys of contacts that are gone: that of an outgoing call holds the number it dialled."""
+    """Deletes the keys of deleted contacts: that of an outgoing call has the dialled number."""
     staging, intermediate = settings.schema("staging"), settings.schema("intermediate")
     users = [
         (staging, "stg_ringostat__calls"),
@@ -359,7 +359,7 @@ def _delete_unused_keys(
 
 @contextmanager
 def _nobody_else_writes(conn: psycopg.Connection, project: Project) -> Iterator[None]:
-    """A transaction during which no load, no import of forms and no build writes the project.
+    """A transaction during which no load, import of forms or build writes to the project.
 
     Waits for an import and for a build; raises LoadError while a load is running.
     """

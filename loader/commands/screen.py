@@ -1,5 +1,5 @@
-"""What people see: the console for tables, and progress bars. Markup is off everywhere: names and
-errors are quoted as they are."""
+"""Output for people: the console for tables, and progress bars. Markup is off everywhere, so that
+names and errors are shown unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loader.load import Show
 from loader.projects import Project
 from loader.windows import Window
 
-# A pipe has no width, and at 80 columns words would be cut.
+# A pipe has no width, and rich's default of 80 columns would cut words.
 _PIPE_WIDTH = 200
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -29,13 +29,13 @@ def console(stderr: bool = False, pipe_width: int = _PIPE_WIDTH) -> Console:
 
 
 def visible(text: str) -> str:
-    """`text` with its control characters escaped: those in a pool's name could drive a terminal."""
+    """`text` with control characters escaped: in a pool's name they could control the terminal."""
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[Project], Show]]:
-    """Yields `bar(project)`, for `load_projects`: on a terminal, a bar for each project."""
+    """Yields `bar(project)` for `load_projects`: on a terminal, one bar per project."""
     on_stderr = console(stderr=True)
     shown = Progress(
         TextColumn("{task.description}", markup=False),

@@ -1,4 +1,4 @@
-"""The CSVs of channels and tags: their columns and their parameters."""
+"""The CSVs of channels and tags: their columns and parameters."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ TAG_PARAMETERS = (
 
 
 class Record(Protocol[AnyPlace_co]):
-    """A row of a seed, or of a sheet that is to become one."""
+    """A row of a seed, or of a sheet that will become one."""
 
     def __getitem__(self, column: str) -> str: ...
 

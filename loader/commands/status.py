@@ -16,7 +16,7 @@ from loader.clock import instant
 from loader.database import has_columns, only_row
 from loader.projects import Project
 
-# By which int_conversions reads on from staging; as in the mart.
+# The watermark of int_conversions in staging; as in the mart.
 _CLOCK = "staged_at"
 
 
@@ -24,9 +24,9 @@ _CLOCK = "staged_at"
 class Status:
     """One project's load status. Times are aware, `hours_behind` counts from `loaded_until`.
 
-    `status` is `inactive`, `never_loaded`, `failed`, `not_built`, `stale` or `loaded`: the first
-    that fits. `calls` are those in the raw table that are not removed. All that took place before
-    `built_until` is in the marts as it is loaded.
+    `status` is the first of `inactive`, `never_loaded`, `failed`, `not_built`, `stale` and `loaded`
+    that applies. `calls` counts the calls in the raw table that are not removed. The marts show
+    every loaded call from before `built_until`.
     """
 
     project_id: int
@@ -170,7 +170,7 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
                             project_id = %(project_id)s
                             and loaded_at > coalesce(staged_until, '-infinity')
                             and loaded_at <= 'infinity'
-                        offset 0  -- or Postgres may read all calls in order of call_at
+                        offset 0  -- otherwise Postgres may read all calls in order of call_at
                     ) as landed
                 ),
                 (
@@ -223,7 +223,7 @@ def _word(project: Project, facts: _Facts, built: _Built, stale_after: float) ->
 
 
 def is_healthy(status: Status) -> bool:
-    """Whether nobody has to look: only an inactive project may be other than `loaded`."""
+    """Whether the project needs no attention: it is `loaded`, or `inactive`."""
     return status.status in ("loaded", "inactive")
 
 

@@ -1,11 +1,11 @@
-"""The demo's account: two businesses that never were, and their calls of 120 days.
+"""The demo's account: two made-up businesses and their calls of 120 days.
 
-A person's whole story (the first call, the later ones, the manager who calls back) is drawn from
-(project, day of the first call) alone. So a day's calls are the same whatever day it is today, and
-`call_counter` is right although the account shows a part of each story only.
+A person's whole story (the first call, later calls, the manager who calls back) depends only on the
+project and the day of the first call. So a day's calls do not depend on today's date, and
+`call_counter` is right although the account shows only a part of each story.
 
 Nobody has these numbers: after the country code (380, 7) comes a 0, with which no area code begins.
-Sites are under `.example`, visitors' addresses in 203.0.113.0/24, both set aside for documentation.
+Sites are under `.example`, visitors' addresses in 203.0.113.0/24, both reserved for documentation.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
 class Source:
     """Where people find the number to call: on a site, or at a place such as a billboard.
 
-    A site shows each visitor a number of a dynamic pool, so that a call belongs to a visit and its
-    UTM values. A billboard shows everybody the one number of a static pool: no visit.
+    A site shows each visitor a number of a dynamic pool, so a call belongs to a visit and its UTM
+    values. A billboard shows everybody the same number of a static pool, so there is no visit.
     """
 
     share: float  # of all first calls, in relation to the other sources
     pool_name: str | None
     lines: tuple[int, ...]  # the last digits of its numbers
     landing: str = ""
-    utm: tuple[str, ...] = ()  # values of the five in UTM, or nothing
+    utm: tuple[str, ...] = ()  # values of the five in UTM, or empty
 
 
 def dynamic(
@@ -67,8 +67,8 @@ class Business:
     project_id: int
     time_zone: str
     callers: str  # how callers' numbers begin; seven digits follow
-    lines: str  # how the business' own begin; four digits follow
-    first_calls: float  # by new people, on an average day
+    lines: str  # how the business' own numbers begin; four digits follow
+    first_calls: float  # by new callers, on an average day
     weekdays: tuple[float, ...]  # Monday to Sunday, 1 is average
     opens: int
     closes: int
@@ -78,7 +78,7 @@ class Business:
     refused_fields: frozenset[str] = frozenset()
 
 
-# Values that are set on a static pool by hand, the same for all of its calls.
+# UTM values that are set by hand on a static pool, the same for all its calls.
 FLYERS = ("flyers", "offline", "poznyaky", "(not set)", "(not set)")
 OLX = ("olx", "classified", "(not set)", "(not set)", "(not set)")
 
@@ -107,7 +107,7 @@ CLINIC = Business(
         static(4, "OLX", 13),
         static(4, "Радіо, ранковий ефір", 14),
         static(3, "Довідник лікарів", 15),
-        # Meant to be mapped: a Latin i, a space at the end, lower case
+        # Nearly mapped: a Latin i, a space at the end, lower case
         static(2.5, "Білборд на Оболонi", 21),
         static(1.5, "OLX ", 22),
         static(1.5, "Google maps", 23),
@@ -150,7 +150,7 @@ DEALER = Business(
         static(6, "Щит на Аль-Фараби", 13),
         static(7, "Доска объявлений", 14, OLX),
         static(4, "Газета «Авторынок»", 15),
-        # Meant to be mapped: lower case, two spaces, a Latin a
+        # Nearly mapped: lower case, two spaces, a Latin a
         static(2.5, "2гис", 21),
         static(2, "Щит на  Аль-Фараби", 22),
         static(1.5, "Щит нa Аль-Фараби", 23),
@@ -170,7 +170,7 @@ DEALER = Business(
     refused_fields=frozenset({"unique_call", "employee_fio"}),
 )
 
-# Weights of the hours of the day, of the ways to miss a call, of the categories.
+# Weights: hours of the day, then ways to miss a call, then categories.
 HOURS = (2, 1, 1, 1, 1, 2, 6, 20, 60, 100, 120, 110, 90, 70, 80, 90, 90, 70, 40, 26, 12, 8, 6, 4)
 
 MISSED = {
@@ -185,7 +185,7 @@ CATEGORIES = {1: 30, 2: 25, 3: 20, 4: 15, 5: 10}
 
 
 def demo_account(today: date) -> list[SandboxProject]:
-    """The two projects with the calls of the 120 days before `today`, and none of `today` itself.
+    """The two projects with the calls of the 120 days before `today`, without `today` itself.
 
     Days are days in the project's zone. A `today` of UTC is never ahead of either zone.
     """
@@ -202,7 +202,7 @@ def demo_account(today: date) -> list[SandboxProject]:
 
 
 def _calls(business: Business, start: date, end: date) -> list[Call]:
-    """The calls of the days from `start` on and before `end`, in order of time."""
+    """The calls from `start` to before `end`, in order of time."""
     first_day = start - LONGEST_STORY - timedelta(days=1)  # the last call may be after midnight
     days = (first_day + timedelta(days=n) for n in range((end - first_day).days))
     told = [
@@ -226,9 +226,9 @@ class Person:
 
 
 class _Day:
-    """The stories that begin on a day: who calls for the first time on it, and what follows.
+    """The stories that begin on a day: the people who call for the first time, and what follows.
 
-    Calls come with the moment they begin at, in the project's zone.
+    Each call has the moment at which it begins, in the project's zone.
     """
 
     def __init__(self, business: Business, day: date) -> None:
@@ -246,7 +246,7 @@ class _Day:
             yield self._robot()
 
     def _number(self, n: int) -> str:
-        """The number of the n-th person of the day, which no other day of 27 years gives out."""
+        """The number of the n-th person of the day, unique within 27 years."""
         if self.rng.random() < 0.03:
             return "anonymous"
         # The factor shares no divisor with 10,000,000: all stay different, in no visible order.
@@ -257,7 +257,7 @@ class _Day:
         sources = self.business.sources
         (source,) = self.rng.choices(sources, [source.share for source in sources])
         if source.landing and self.rng.random() < 0.02:
-            # Now and then Ringostat cannot tell the visit, although the pool is a dynamic one.
+            # Now and then Ringostat does not know the visit, although the pool is dynamic.
             source = replace(source, landing="", utm=())
         if not source.landing:
             return Person(number, source, client_id="", remote_ip="")
@@ -265,7 +265,7 @@ class _Day:
         return Person(number, source, client_id, f"203.0.113.{self.rng.randrange(1, 255)}")
 
     def _story(self, person: Person, moment: datetime) -> Iterator[tuple[datetime, Call]]:
-        """All calls of a person to the business, and of the business back."""
+        """All calls of a person to the business, and the calls back."""
         rng = self.rng
         counter, had_target_call = 1, False
         while moment.date() <= self.day + LONGEST_STORY:
@@ -288,7 +288,7 @@ class _Day:
                 moment = self._moment_on(moment.date() + timedelta(days))
 
     def _robot(self) -> tuple[datetime, Call]:
-        """A robot that sells loans dials every business, and so one caller is in two projects."""
+        """A robot that sells loans calls every business, so one caller is in two projects."""
         nine = datetime.combine(self.day, time(9), timezone.utc).astimezone(self.zone)
         moment = self._exact(nine, timedelta(seconds=self.rng.randrange(300)))
         person = self._person(f"38008{self.day.toordinal() % 10_000:07d}")
@@ -300,14 +300,14 @@ class _Day:
         return self._exact(datetime.combine(day, clock, self.zone), timedelta(0))
 
     def _exact(self, moment: datetime, pause: timedelta) -> datetime:
-        """`pause` later, by way of UTC: a clock never shows the hour that a change leaves out."""
+        """`pause` later, computed in UTC: a clock never shows an hour that it skips."""
         later = moment.astimezone(timezone.utc) + pause
         return later.replace(microsecond=0).astimezone(self.zone)
 
     # ------------------------------------------------------------------------- one call of a story
 
     def _call(self, person: Person, moment: datetime, counter: int, had_target_call: bool) -> Call:
-        """A call of a person to the business, or one that was ordered on its site."""
+        """A call of a person to the business, or a callback ordered on its site."""
         rng, source = self.rng, person.source
         call_type = "in"
         if person.client_id and rng.random() < 0.09:
@@ -347,7 +347,7 @@ class _Day:
         }
 
     def _call_back(self, person: Person, moment: datetime) -> Call:
-        """A call of a manager to a person: no request from a client, so no pool and no visit."""
+        """A call of a manager to a person: not a client's request, so without pool and visit."""
         disposition, talk = self._drawn(MISSED_BY_THE_CLIENT), 0
         if self.rng.random() < 0.7:
             disposition, talk = "ANSWERED", 5 + int(self.rng.lognormvariate(4.2, 0.9))
@@ -357,7 +357,7 @@ class _Day:
     def _row(
         self, moment: datetime, call_type: str, disposition: str, talk: int, caller: str, dst: str
     ) -> Call:
-        """A call with nothing known of its origin, of the JSON types of the vendor's sample.
+        """A call of unknown origin, with the JSON types of the vendor's sample.
 
         Some numbers are text there. "", null, -1 and the placeholders in brackets mean none.
         """
@@ -416,7 +416,7 @@ class _Day:
         }
 
     def _worn(self, call: Call) -> Call:
-        """The same with what the sample does not show and real answers do, here and there."""
+        """The call with some oddities that the sample lacks and real answers have."""
         rng, worn = self.rng, dict(call)
         if rng.random() < 0.04:
             disposition = str(call["disposition"])

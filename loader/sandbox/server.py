@@ -1,8 +1,8 @@
 """A small Ringostat: `GET /calls/list` and `GET /sipstatus/online` on loopback.
 
-This page doubles as notes on the API. A letter says how well each point is known: D, documented by
-the vendor; V, seen in the vendor's sample answer; C, seen in working code of others; U, unknown.
-What is unknown is a setting where a client could be hurt by it, and one guess where not.
+This file also documents the API. A letter says how well each point is known: D, documented by the
+vendor; V, seen in the vendor's sample answer; C, seen in working code of others; U, unknown. An
+unknown point is a setting if it could hurt a client; otherwise the sandbox makes one guess.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ UNREADABLE = float("inf")
 class SandboxProject:
     """One project: one Auth-key, one time zone (D).
 
-    `calls` are rows as `/calls/list` answers them, in any order; keys may be missing, values odd.
-    They may be changed in any way between two requests. `refused_fields` are those that this
-    project answers with "incorrect field name".
+    `calls` are rows as `/calls/list` answers them, in any order; keys may be missing, values may be
+    odd. They may change in any way between two requests. This project answers a request for one of
+    `refused_fields` with "incorrect field name".
     """
 
     project_id: int
@@ -68,11 +68,11 @@ class SandboxProject:
         return ZoneInfo(self.time_zone)
 
     def calls_between(self, start: float, end: float, inclusive_to: bool) -> list[Call]:
-        """The calls of a period in order of time, then those of which none can say when they were.
+        """The calls of a period in order of time, then those whose time is unreadable.
 
         `start` and `end` are seconds since 1970.
         """
-        # Comparing 10,000 texts with themselves takes a fraction of a millisecond, reading them 20.
+        # Comparing 10,000 texts with themselves takes a fraction of a millisecond, parsing them 20.
         made_from = (self.time_zone, [call.get("calldate") for call in self.calls])
         if self._timeline is None or self._timeline.made_from != made_from:
             moments = [moment_of(calldate, self.zone) for calldate in made_from[1]]
@@ -94,7 +94,7 @@ class _Timeline:
 
 
 def moment_of(calldate: object, zone: ZoneInfo) -> float:
-    """Seconds since 1970 of a `calldate`, UNREADABLE if it is none.
+    """Seconds since 1970 of a `calldate`, or UNREADABLE.
 
     V: `2019-06-02T09:30:47+0300`. C: other offsets; `+03:00`, `Z` and no offset are read as well.
     """
@@ -149,14 +149,14 @@ class Refusal(Exception):
 class Sandbox:
     """The API on a port of 127.0.0.1 for as long as the `with` block lasts.
 
-    `over_cap`: what more calls than `row_cap` lead to (U): `cut_end` loses the answer's last rows,
-    `cut_start` its first, `error` answers 400, `none` answers them all (C: 48 000 rows once).
-    `inclusive_to`: whether a call of the very second `to` is answered (U).
+    `over_cap`: what happens with more calls than `row_cap` (U): `cut_end` loses the answer's last
+    rows, `cut_start` its first, `error` answers 400, `none` answers them all (C: 48 000 rows once).
+    `inclusive_to`: whether a call in the second `to` itself is answered (U).
     `fold`: which of two equal wall clocks a bound means when clocks go back, 0 the first (U).
-    `refusal_status`: with which status "incorrect field name" comes (C: 200 and 400).
+    `refusal_status`: the status of "incorrect field name" (C: 200 and 400).
     `port`: 0 takes a free one.
 
-    `url` is what a client needs; `requests` lists (path, parameters) of each request so far.
+    `url` is the address for clients; `requests` lists (path, parameters) of each request so far.
     """
 
     def __init__(
@@ -199,13 +199,13 @@ class Sandbox:
         return self.projects[project_id]
 
     def answer(self, path: str, parameters: dict[str, str], auth_key: str | None) -> Answer:
-        """What a GET of `path` is answered; `auth_key` is the header's."""
+        """The answer to a GET of `path`; `auth_key` is from the header."""
         self.requests.append((path, parameters))
         try:
             if path not in ("/calls/list", "/sipstatus/online"):
                 raise Refusal(Answer.html(404, "Not Found"))
             project = self._project_of(parameters, auth_key)
-            if path == "/sipstatus/online":  # D: an array; U: of what, while nobody is online here
+            if path == "/sipstatus/online":  # D: an array; U: of what. Nobody is online here
                 return Answer.as_json([])
             return self._list_calls(project, parameters)
         except Refusal as refusal:
@@ -222,7 +222,7 @@ class Sandbox:
         raise Refusal(Answer.plain(401, "Unauthorized"))
 
     def _list_calls(self, project: SandboxProject, parameters: dict[str, str]) -> Answer:
-        for name in parameters:  # U; here a misspelt parameter must not pass for an answered one
+        for name in parameters:  # U; here a misspelt parameter must not go unnoticed
             if name not in PARAMETERS:
                 raise Refusal(Answer.plain(400, f"the sandbox knows no parameter {name}"))
         fields = self._fields(project, parameters)
@@ -235,8 +235,8 @@ class Sandbox:
             calls.reverse()
         calls = self._capped(calls)
 
-        # D: a flat object a call. V: with the fields asked for. C: one of them may be absent. Keys
-        # that are no documented field come unasked (U), as a field would that the vendor adds.
+        # D: one flat object per call. V: with the fields asked for. C: one of them may be absent.
+        # Keys that are not documented are always answered (U), like a field that the vendor adds.
         asked = set(fields)
         calls = [
             {name: value for name, value in call.items() if name in asked or name not in FIELDS}
@@ -247,12 +247,12 @@ class Sandbox:
         return Answer.as_json(calls)
 
     def _fields(self, project: SandboxProject, parameters: dict[str, str]) -> list[str]:
-        """D: a comma list without spaces. U: what is answered without it; here, all there are."""
+        """D: a comma-separated list without spaces. U: the default; here all fields."""
         accepted = [name for name in FIELDS if name not in project.refused_fields]
         fields = parameters["fields"].split(",") if "fields" in parameters else accepted
         if not set(fields) <= set(accepted):
             # C: the words, and that a field may be refused on one project and not on another.
-            # U: whether they name the offender; here they do not, which is the harder case.
+            # U: whether they name the refused field; here they do not, which is the harder case.
             raise Refusal(Answer.plain(self.refusal_status, "incorrect field name"))
         return fields
 
@@ -289,7 +289,7 @@ def _choice(parameters: dict[str, str], name: str, default: str, *others: str) -
 
 
 def _merged(calls: list[Call], merge: str, zone: ZoneInfo) -> list[Call]:
-    """D: 0 merges nothing, 1 leaves one row a caller a day, 2 one row a caller: both lose calls.
+    """D: 0 merges nothing, 1 keeps one row per caller and day, 2 one per caller: both lose calls.
 
     U: which row stays; here the first.
     """
@@ -313,28 +313,28 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"  # keeps connections open between requests
-    disable_nagle_algorithm = True  # headers and body are two writes: nothing waits for the second
-    timeout = 60  # seconds until a connection that says nothing is let go
+    disable_nagle_algorithm = True  # headers and body are two writes: the second must not wait
+    timeout = 60  # seconds until a silent connection is closed
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         parameters = dict(parse_qsl(url.query, keep_blank_values=True))
         answer = self.server.sandbox.answer(url.path, parameters, self.headers.get("Auth-key"))
-        # A lone surrogate cannot be UTF-8; with a backslash it is what JSON writes for it.
+        # UTF-8 has no lone surrogates; with a backslash they become JSON escapes.
         body = answer.text.encode("utf-8", "backslashreplace")
         self.send_response(answer.status)
         self.send_header("Content-Type", f"{answer.content_type}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
-        with suppress(ConnectionError):  # a client that has gone is its own affair
+        with suppress(ConnectionError):  # the client may have gone
             self.end_headers()
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Requests are in `Sandbox.requests`; a URL may hold what no log should."""
+        """Logs nothing: requests are in `Sandbox.requests`, and a URL may contain secrets."""
 
 
 def serve(projects: Iterable[SandboxProject], port: int = 0) -> None:
-    """Serves until Ctrl-C; prints the address, the keys and a request to try to stdout.
+    """Serves until Ctrl-C; prints the address, the keys and an example request to stdout.
 
     OSError if the port is taken.
     """
