@@ -164,7 +164,7 @@ def read_day(text: str) -> date | None:
         return None
 
 
-def day_wanted(text: str) -> str:
+def day_message(text: str) -> str:
     """The message for a `text` that `read_day` refuses. Shows the text only if it looks like a
     date: it may be a key in the wrong column."""
     shown = f"{text!r} " if re.fullmatch(r"[0-9./: -]{1,20}", text) else ""

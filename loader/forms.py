@@ -28,7 +28,7 @@ from loader.rows import storable
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".xlsx")
 
 _LAST_ROW = 100_000  # of a sheet
-_TIME_WANTED = "must be a time, e.g. 2024-01-31T09:30:00+02:00"
+_TIME_RULE = "must be a time, e.g. 2024-01-31T09:30:00+02:00"
 _DECIMAL = re.compile(rf"{csv_file.ROUNDED_NUMBER.pattern}|[0-9]{{7,}}\.0+")
 
 
@@ -163,7 +163,7 @@ def _form(line: str | BadLine, project: Project) -> Form:
     moment = read_moment(submitted_at, project.time_zone) if isinstance(submitted_at, str) else None
     if moment is None:
         shown = json.dumps(submitted_at, ensure_ascii=False)[:40]
-        raise BadLine(f"submitted_at is {shown}: it {_TIME_WANTED}")
+        raise BadLine(f"submitted_at is {shown}: it {_TIME_RULE}")
     phone = payload.get("phone")
     if _DECIMAL.fullmatch(str(phone).strip().upper()) or (
         isinstance(phone, int) and phone >= 10**9 and phone % 10**7 == 0

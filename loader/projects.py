@@ -63,9 +63,9 @@ def find_faults(rows: Sequence[csv_file.Row]) -> Iterator[Fault[Place]]:
     """The faults in the cells of `projects.csv`."""
     first_rows: dict[str, csv_file.Row] = {}
     for row in rows:
-        for column, is_right, wanted in _CELLS:
+        for column, is_right, rule in _CELLS:
             if not is_right(row[column]):
-                what = wanted if isinstance(wanted, str) else wanted(row[column])
+                what = rule if isinstance(rule, str) else rule(row[column])
                 yield Fault(row.at(column), f"{column}: {what}")
         first_day, zone = csv_file.read_day(row["load_from"]), read_zone(row["time_zone"])
         if first_day and zone and first_day > datetime.now(zone).date():
@@ -148,7 +148,7 @@ _CELLS: tuple[tuple[str, Callable[[str], object], str | Callable[[str], str]], .
         lambda cell: cell in ("", *KPI_MODES),
         f"must be one of {', '.join(KPI_MODES)}, or empty",
     ),
-    ("load_from", csv_file.read_day, csv_file.day_wanted),
+    ("load_from", csv_file.read_day, csv_file.day_message),
     ("is_active", lambda cell: cell.lower() in ("true", "false"), "must be true or false"),
 )
 

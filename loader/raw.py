@@ -60,7 +60,7 @@ def create_tables(conn: psycopg.Connection) -> None:
             _keep_caller_salt(conn)
     except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
-            f"Postgres: {error.diag.message_primary}. {_right_wanted(conn, missing)}"
+            f"Postgres: {error.diag.message_primary}. {_needed_rights(conn, missing)}"
         ) from None
     except errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None

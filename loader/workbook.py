@@ -1,6 +1,7 @@
 """Reads the sheets of an XLSX file that may be damaged or too big.
 
-openpyxl does not document its errors: a damaged file raises one of a dozen, even late.
+openpyxl does not document its errors: a damaged file may raise any of a dozen, also while rows are
+read.
 """
 
 from __future__ import annotations

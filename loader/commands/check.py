@@ -52,7 +52,7 @@ def find_channel_faults(
             if not csv_file.is_blank(row[column]) and not csv_file.read_day(row[column])
         ]
         for column in unreadable:
-            what = f"{column}: {csv_file.day_wanted(row[column])}, or empty"
+            what = f"{column}: {csv_file.day_message(row[column])}, or empty"
             yield Fault(row.at(column), what)
         if unreadable:
             continue
