@@ -17,7 +17,7 @@ def test_the_page_shows_lineage_and_columns(
 
     browser.get(f"{docs.PAGE.as_uri()}#!/model/model.ringostat.fct_conversions")
     wait.until(lambda _: "attribution_method" in _text(browser))
-    assert "Where a conversion came from is decided in three steps" in _text(browser)
+    assert "Three steps decide where a conversion came from" in _text(browser)
     assert "timestamp with time zone" in _text(browser)
 
     browser.get(f"{docs.PAGE.as_uri()}#!/overview?g_v=1")
