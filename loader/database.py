@@ -176,7 +176,7 @@ def start(data: Path | None = None) -> dict[str, str]:
             (data / _HOST).write_text(str(info.socket_dir), encoding="utf-8")
     except (subprocess.SubprocessError, OSError, RuntimeError) as error:
         raise ConfigurationError(
-            f"the embedded Postgres in {data} did not start (see its file log): {error}"
+            f"the embedded Postgres in {data} did not start (see the file log there): {error}"
         ) from None
     warehouse = {
         "PGHOST": str(info.socket_dir or info.hostname),

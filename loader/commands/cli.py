@@ -97,7 +97,13 @@ def _load_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that `load` and `run` share."""
     for option in reversed(
         [
-            click.option("--project", "ids", type=int, multiple=True, help="Only this project."),
+            click.option(
+                "--project",
+                "ids",
+                type=int,
+                multiple=True,
+                help="Load only this project; may be repeated.",
+            ),
             click.option("--since", type=_DAY_OR_TIME, help="In the project's zone, inclusive."),
             click.option("--until", type=_DAY_OR_TIME, help="In the project's zone, exclusive."),
             click.option(
@@ -291,7 +297,9 @@ def sandbox(port: int) -> None:
     type=click.IntRange(1),
     help="The project's number, for an account whose calls do not show it.",
 )
-@click.option("--load-from", type=_Day(["%Y-%m-%d"]), help="Default: a year ago.")
+@click.option(
+    "--load-from", type=_Day(["%Y-%m-%d"]), help="The first day to load. Default: a year ago."
+)
 @click.option(
     "--trust-time-zone",
     is_flag=True,
@@ -346,7 +354,7 @@ def project_group() -> None:
 @project_group.command("deactivate")
 @click.argument("project_id", metavar="ID", type=int)
 def project_deactivate(project_id: int) -> None:
-    """Stop loading it. What is loaded stays, and stays in the marts.
+    """Stop loading a project. Its data stay in the warehouse and in the marts.
 
     \b
     Example: ringostat project deactivate 11111
@@ -359,7 +367,7 @@ def project_deactivate(project_id: int) -> None:
 @project_group.command("activate")
 @click.argument("project_id", metavar="ID", type=int)
 def project_activate(project_id: int) -> None:
-    """Load it again. The next load fills the gap since it was paused.
+    """Load a project again. The next load fills the gap since it was paused.
 
     \b
     Example: ringostat project activate 11111
@@ -371,9 +379,9 @@ def project_activate(project_id: int) -> None:
 
 @project_group.command("delete")
 @click.argument("project_id", metavar="ID", type=int)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def project_delete(project_id: int, yes: bool) -> None:
-    """Delete it from the warehouse and from the three CSVs. This cannot be undone.
+    """Delete a project from the warehouse and from the three CSVs. This cannot be undone.
 
     Waits for a dbt build to end. To finish an interrupted deletion, run the same command again,
     even if projects.csv no longer lists the project.
@@ -402,13 +410,15 @@ def contact_group() -> None:
 
 @contact_group.command("delete")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--project", "project_id", type=int, required=True, help="Their project.")
+@click.option(
+    "--project", "project_id", type=int, required=True, help="The number of their project."
+)
 @click.option(
     "--caller",
     is_flag=True,
     help="Delete all of one phone number; the command asks for it or reads it from stdin.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def contact_delete(ids: tuple[str, ...], project_id: int, caller: bool, yes: bool) -> None:
     """Delete calls and forms for good, as a client may demand. This cannot be undone.
 
@@ -530,7 +540,7 @@ def channels_export(file: Path) -> None:
 
 @channels_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--force", is_flag=True, help="Import even if the CSV has changed since the export.")
 def channels_import(file: Path, yes: bool, force: bool) -> None:
     """Show what an exported and edited workbook changes, ask, and write static_channels.csv.
@@ -558,7 +568,9 @@ def forms_group() -> None:
 
 @forms_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--project", "project_id", type=int, required=True, help="Their project.")
+@click.option(
+    "--project", "project_id", type=int, required=True, help="The number of their project."
+)
 def forms_import(file: Path, project_id: int) -> None:
     """Land the forms of a file: JSON lines, CSV or XLSX.
 
@@ -604,22 +616,22 @@ def db() -> None:
 
 @db.command("start")
 def db_start() -> None:
-    """Start it. The other commands start it too if they need it."""
+    """Start the embedded Postgres. The other commands start it too if they need it."""
     _need_embedded()
     click.echo(f"Postgres listens in {database.start()['PGHOST']}")
 
 
 @db.command("stop")
 def db_stop() -> None:
-    """Stop it. The data are kept."""
+    """Stop the embedded Postgres. Its data are kept."""
     _need_embedded()
     click.echo("stopped" if database.stop() else "it was not running")
 
 
 @db.command("delete")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def db_delete(yes: bool) -> None:
-    """Delete it with all its databases. This cannot be undone.
+    """Delete the embedded Postgres with all its databases. This cannot be undone.
 
     Calls can be loaded again; form requests cannot.
 
