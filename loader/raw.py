@@ -131,8 +131,8 @@ def _missing(conn: psycopg.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _right_wanted(conn: psycopg.Connection, missing: list[str]) -> str:
-    """What to grant `conn`'s role so that it can make what is `missing`, and store the salt."""
+def _needed_rights(conn: psycopg.Connection, missing: list[str]) -> str:
+    """The rights that `conn`'s role needs to create what is `missing`, and to store the salt."""
     ((role, database),) = conn.execute("select current_user, current_database()").fetchall()
     if "ringostat_raw" in missing:
         return (
