@@ -180,7 +180,7 @@ def hold(conn: psycopg.Connection, project: Project) -> None:
 
 
 def hold_forms(conn: psycopg.Connection, project: Project) -> None:
-    """Holds the project's forms until the transaction ends. Waits for whoever holds them."""
+    """Holds the project's forms until the transaction ends. Waits for another holder."""
     key = f"ringostat forms {project.project_id}"
     conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 

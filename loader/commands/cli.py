@@ -184,7 +184,7 @@ def load(**options: Any) -> None:
 @click.option(
     "--full-refresh",
     is_flag=True,
-    help="Build all tables anew: once, after an upgrade that CHANGELOG.md says needs it. "
+    help="Build all tables again: once, after an upgrade that CHANGELOG.md says needs it. "
     "Views of your own on the marts go, and have to be created again.",
 )
 def run(full_refresh: bool, **options: Any) -> None:
