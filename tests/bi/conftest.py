@@ -16,13 +16,6 @@ from loader.commands.demo import DATABASE, demo
 collect_ignore = [] if (ROOT / ".venv-bi/installed").exists() else ["test_superset.py"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all of these: they share the demo's database."""
-    for item in items:
-        if "tests/bi/" in item.nodeid:
-            item.add_marker(pytest.mark.xdist_group("demo"))
-
-
 @pytest.fixture(scope="session")
 def demo_database() -> Iterator[dict[str, str]]:
     """PG* of the demo's database, with the marts of the models as they are now.
