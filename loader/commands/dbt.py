@@ -75,7 +75,11 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     # Without a terminal, nobody watches: the log gets warnings and errors only.
-    quiet = () if sys.stderr.isatty() else ("--log-level", "warn", "--no-use-colors")
+    quiet = (
+        ()
+        if sys.stderr.isatty()
+        else ("--log-level", "warn", "--log-level-file", "debug", "--no-use-colors")
+    )
     # If a service manager ends this process, dbt must not run on without the lock.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
