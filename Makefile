@@ -55,11 +55,11 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-test: lint ## lint and every test that is not slow, on a real Postgres; some five minutes on two cores
+test: lint ## lint and every test that is not slow, on a real Postgres, two at a time
 	$(BIN)/python -m pytest -n 2 --ignore tests/bi -m 'not slow'
 	$(BIN)/python -m pytest tests/bi -m 'not bi and not slow'
 
-test-all: lint ## the slow tests too; 15 minutes
+test-all: lint ## the slow tests too
 	$(BIN)/python -m pytest -n 2 --ignore tests/bi
 	$(BIN)/python -m pytest tests/bi -m 'not bi'
 
