@@ -205,7 +205,14 @@ def test_ids_and_labels_do_not_depend_on_the_date_style(
             )
         )
         build()
-        with database.connect(warehouse) as reader:
+        # As a BI tool connects: `database.connect` would set the style back.
+        with psycopg.connect(
+            host=warehouse["PGHOST"],
+            port=warehouse["PGPORT"],
+            user=warehouse["PGUSER"],
+            password=warehouse.get("PGPASSWORD"),
+            dbname=warehouse["PGDATABASE"],
+        ) as reader:
             assert one(reader, "show datestyle") == style.replace("German", "German, DMY")
             assert reader.execute(query).fetchall() == channels
             assert [row[1] for row in reader.execute(labels).fetchall()] == [
