@@ -1,4 +1,4 @@
-"""One window in one transaction: `stage` its answer, then `merge` it.
+"""One window: `stage` its answer, then `merge` it in one transaction.
 
 Postgres parses the calls itself, and only those that are not known to be unchanged: reading a
 period again costs half as much as the first time.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import psycopg
 from psycopg import errors, sql
@@ -19,7 +20,7 @@ from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
 from loader.rows import Row, storable, unparsed_id
-from loader.windows import Window
+from loader.windows import SECOND, Window
 
 # Separates the rows of an answer on their way to Postgres: this character never occurs unescaped in
 # JSON (RFC 7464).
@@ -82,22 +83,33 @@ class Answer:
     asked_at: datetime
 
 
+class Misplaced(NamedTuple):
+    """A call whose `calldate` is no moment of its window."""
+
+    place: int
+    call_id: str
+    is_unreadable: bool
+    calldate: str | None
+
+
 @dataclass
 class Staged:
-    """An answer in the temporary table `answer`.
+    """An answer in the temporary table `answer` of `conn`.
 
-    `rows` begins with those that were `carried` here; a row's `place` in the table is its index,
-    less their number. `rejected` are rows with their call_id and the reason.
+    A row's `place` in the table is its index in `rows`, or a negative one in `carried`. `rejected`
+    are rows with their call_id and the reason, `repeated` the ids that were answered twice.
     """
 
+    conn: psycopg.Connection
     answer: Answer
     rows: list[Row]
-    carried: int
+    carried: list[Row] = field(default_factory=list)
     rejected: list[tuple[Row, str, str]] = field(default_factory=list)
-    newly_rejected: int = 0
+    misplaced: list[Misplaced] = field(default_factory=list)
+    repeated: set[str] = field(default_factory=set)
 
     def row(self, place: int) -> Row:
-        return self.rows[place + self.carried]
+        return self.rows[place] if place >= 0 else self.carried[place]
 
 
 @dataclass(frozen=True)
@@ -127,30 +139,41 @@ class Landed:
         )
 
 
-def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
+def stage(conn: psycopg.Connection, project: Project, answer: Answer) -> Staged:
     """Makes the temporary table `answer`: the calls as answered, the last one of equal ids.
 
-    Must be called in the transaction that merges it, with the project's lock held. Raises LoadError
-    for an answer that cannot be trusted.
+    Writes nothing else, so other connections may meanwhile stage or merge the windows before.
+    Raises LoadError for calls of another project, and if `conn` has no half of the project's lock.
     """
-    raw.hold(conn, run.project)
+    staged = Staged(conn, answer, list(answer.rows))
+    with conn.transaction():
+        _begin(conn, project)
+        conn.execute("set local synchronous_commit = off; drop table if exists pg_temp.answer")
+        try:
+            with conn.transaction():
+                _expand(staged, project, staged.rows, "timestamptz")
+        # A row that Postgres cannot store, or a wrong calldate: prepare row by row, which is slow.
+        except (psycopg.DataError, errors.StatementTooComplex):
+            _make_storable(staged)
+            conn.execute(_CAREFUL_MOMENT)
+            _expand(staged, project, staged.rows, "pg_temp.moment")
+        _check_project(conn, project)
+        _leave_out_deleted(conn, project)  # first: what is rejected is stored too
+        _reject(staged)
+        _keep_last(staged)
+    return staged
+
+
+def _begin(conn: psycopg.Connection, project: Project) -> None:
+    """Prepares a transaction of the session that holds a half of the project's lock."""
+    raw.hold(conn, project)
     # A calldate without an offset is the project's time.
-    conn.execute(_SETTINGS.format(zone=sql.Literal(run.project.time_zone.key)))
-    carried = [row for stored_at, row in run.carried if stored_at <= answer.window.latest]
-    run.carried = [one for one in run.carried if one[0] > answer.window.latest]
-    staged = Staged(answer, [*carried, *answer.rows], len(carried))
-    try:
-        with conn.transaction():
-            _expand(conn, run.project, staged, "timestamptz")
-    # A row that Postgres cannot store, or a wrong calldate: prepare row by row, which is slow.
-    except (psycopg.DataError, errors.StatementTooComplex):
-        _make_storable(staged)
-        conn.execute(_CAREFUL_MOMENT)
-        _expand(conn, run.project, staged, "pg_temp.moment")
-    _check_project(conn, run.project)
-    _leave_out_deleted(conn, run.project)  # first: what is rejected is stored too
-    _reject(conn, run, staged)
-    repeated = conn.execute(
+    conn.execute(_SETTINGS.format(zone=sql.Literal(project.time_zone.key)))
+
+
+def _keep_last(staged: Staged) -> None:
+    """Of the calls in `answer` with equal ids, the last one counts."""
+    repeated = staged.conn.execute(
         """
         delete from answer as earlier
         using answer as later
@@ -158,8 +181,7 @@ def stage(conn: psycopg.Connection, run: Run, answer: Answer) -> Staged:
         returning earlier.call_id
         """
     ).fetchall()
-    run.repeated.update(call_id for (call_id,) in repeated)
-    return staged
+    staged.repeated.update(call_id for (call_id,) in repeated)
 
 
 def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
@@ -170,20 +192,28 @@ def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
         conn.execute("delete from answer where call_id = any(%s)", [ids])
 
 
-def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: str) -> None:
-    """Makes `answer`; a call that is known by the digest of its text gets no payload.
+def _expand(
+    staged: Staged,
+    project: Project,
+    rows: Sequence[Row],
+    moment: str,
+    into: str = "create temporary table answer as",
+    first_place: int = 0,
+) -> None:
+    """Writes `rows` into `answer`; a call that is known by the digest of its text gets no payload.
 
-    `moment` is the function that reads a calldate.
+    `moment` is the function that reads a calldate. Known are only the calls of a time that no other
+    window writes.
     """
-    window = staged.answer.window
+    conn, window = staged.conn, staged.answer.window
     query = sql.SQL(
         r"""
-        create temporary table answer on commit drop as
+        {into}
         with
 
         answered as (
             select
-                place - 1 - %(carried)s as place,
+                place - 1 + %(first_place)s as place,
                 text,
                 -- includes the zone, in which a calldate without an offset is read
                 hashtextextended(text, hashtext(current_setting('timezone'))) as digest
@@ -199,7 +229,7 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
             from ringostat_raw.calls
             where
                 project_id = %(project_id)s
-                and call_at between %(earliest)s and %(latest)s
+                and call_at between %(known_from)s and %(latest)s
                 and removed_at is null
         ),
 
@@ -241,13 +271,13 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
         """
     )
     conn.execute(
-        query.format(moment=sql.SQL(moment)),
+        query.format(into=sql.SQL(into), moment=sql.SQL(moment)),
         {
-            "rows": _SEPARATOR.join(staged.rows),
+            "rows": _SEPARATOR.join(rows),
             "separator": _SEPARATOR.decode(),
-            "carried": staged.carried,
+            "first_place": first_place,
             "project_id": project.project_id,
-            "earliest": window.earliest,
+            "known_from": window.certain_from + 2 * SECOND,
             "latest": window.latest,
             "own_card": f"%?project_id={project.project_id}",
             "own_number": str(project.project_id),
@@ -273,14 +303,12 @@ def _expand(conn: psycopg.Connection, project: Project, staged: Staged, moment: 
 def _make_storable(staged: Staged) -> None:
     """Rewrites the staged rows so that Postgres can store them, and rejects the others."""
     rows: list[Row] = []
-    carried = 0
-    for index, row in enumerate(staged.rows):
+    for row in staged.rows:
         try:
             rows.append(storable(row))
-            carried += index < staged.carried
         except RecursionError:
             staged.rejected.append((row, unparsed_id(row), "nested too deeply"))
-    staged.rows, staged.carried = rows, carried
+    staged.rows = rows
 
 
 def _check_project(conn: psycopg.Connection, project: Project) -> None:
@@ -295,44 +323,52 @@ def _check_project(conn: psycopg.Connection, project: Project) -> None:
         )
 
 
-def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
-    """Removes the rows from `answer` that have no usable time or cannot be stored. LoadError if
-    they are too many."""
+def _reject(staged: Staged) -> None:
+    """Removes the rows from `answer` that have no usable time or cannot be stored."""
     window = staged.answer.window
-    endless = conn.execute(
+    endless = staged.conn.execute(
         "delete from answer where octet_length(call_id) > %s returning place, call_id",
         [_LONGEST_ID],
     ).fetchall()
     for place, call_id in endless:
         staged.rejected.append((staged.row(place), call_id, "the uniqueid is too long"))
-    misplaced = conn.execute(
+    misplaced = staged.conn.execute(
         """
         delete from answer
         where
             payload is not null
-            and place >= 0
             and (call_at is null or call_at not between %(earliest)s and %(latest)s)
         returning place, call_id, call_at is null, left(payload ->> 'calldate', 100)
         """,
         {"earliest": window.earliest, "latest": window.latest},
-    ).fetchall()
-    for place, call_id, is_unreadable, _ in misplaced:
+    )
+    for call in map(Misplaced._make, misplaced):
         outside = f"outside the period asked for, {window}"
-        reason = "unreadable calldate" if is_unreadable else outside
-        staged.rejected.append((staged.row(place), call_id, reason))
+        reason = "unreadable calldate" if call.is_unreadable else outside
+        staged.rejected.append((staged.row(call.place), call.call_id, reason))
+        staged.misplaced.append(call)
+
+
+def _count_rejected(run: Run, staged: Staged) -> int:
+    """Adds the window's rejected rows to the run's; returns how many of them are new to it.
+
+    Raises LoadError if they are too many: the fault is a general one.
+    """
     run.rejected_ids.update(call_id for _, call_id, _ in staged.rejected)
     run.fetched += len(staged.answer.rows)
     before = len(run.rejected)
     run.rejected.update(bytes(row) for row, _, _ in staged.rejected)
-    staged.newly_rejected = len(run.rejected) - before
+    new = len(run.rejected) - before
     if not _are_many(len(staged.rejected), len(staged.answer.rows)) and not (
-        staged.newly_rejected and _are_many(len(run.rejected), run.fetched)
+        new and _are_many(len(run.rejected), run.fetched)
     ):
-        return
-    if not misplaced:
+        return new
+    if not staged.misplaced:
         raise LoadError(f"{len(run.rejected)} calls cannot be stored: {staged.rejected[0][2]}")
     # A wrong zone explains the rest.
-    _, call_id, is_unreadable, calldate = min(misplaced, key=lambda one: (one[2], one[0]))
+    _, call_id, is_unreadable, calldate = min(
+        staged.misplaced, key=lambda call: (call.is_unreadable, call.place)
+    )
     # An id that is a hash tells the caller's number to anybody who tries all of them.
     which = "a call without uniqueid" if call_id.startswith("sha256:") else f"call {call_id[:60]}"
     call = f"{which} (and {len(run.rejected) - 1} more)"
@@ -340,8 +376,8 @@ def _reject(conn: psycopg.Connection, run: Run, staged: Staged) -> None:
     if is_unreadable:
         raise LoadError(f"{call} has an unreadable calldate: {shown!r}")
     raise LoadError(
-        f"{call} of {shown} lies outside the period asked for, {window}: is time_zone "
-        "in projects.csv the zone that the project has in Ringostat?"
+        f"{call} of {shown} lies outside the period asked for, {staged.answer.window}: is "
+        "time_zone in projects.csv the zone that the project has in Ringostat?"
     )
 
 
@@ -349,11 +385,32 @@ def _are_many(rejected: int, fetched: int) -> bool:
     return rejected > _FEW and rejected > _SMALL_SHARE * fetched
 
 
-def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
-    """Brings `calls` up to the staged answer and writes the load log.
+def merge(run: Run, staged: Staged) -> Landed:
+    """Brings `calls` up to the staged answer and writes the load log, in one transaction.
 
-    Raises LoadError if it is the run's last window and too many calls are gone.
+    The window before must have been merged. Raises LoadError for an answer that cannot be trusted:
+    too many of its calls are rejected or, in the run's last window, gone.
     """
+    with staged.conn.transaction():
+        _begin(staged.conn, run.project)
+        rejected = _count_rejected(run, staged)
+        _take_carried(run, staged)
+        run.repeated.update(staged.repeated)
+        return _merge(staged.conn, run, staged, rejected)
+
+
+def _take_carried(run: Run, staged: Staged) -> None:
+    """Adds the calls to `answer` that were carried to its window: before its own, which count."""
+    latest = staged.answer.window.latest
+    staged.carried = [row for stored_at, row in run.carried if stored_at <= latest]
+    run.carried = [one for one in run.carried if one[0] > latest]
+    if staged.carried:
+        into, first_place = "insert into answer", -len(staged.carried)
+        _expand(staged, run.project, staged.carried, "timestamptz", into, first_place)
+        _keep_last(staged)
+
+
+def _merge(conn: psycopg.Connection, run: Run, staged: Staged, rejected: int) -> Landed:
     window = staged.answer.window
     is_last = window.end == run.period.end
     if not is_last:
@@ -389,7 +446,7 @@ def merge(conn: psycopg.Connection, run: Run, staged: Staged) -> Landed:
     run.missing += [call_id for (call_id,) in missing]
     removed = _remove_missing(conn, run, values) if is_last else 0
     _keep_rejected(conn, staged, values)
-    landed = Landed(len(staged.answer.rows), inserted, updated, removed, staged.newly_rejected)
+    landed = Landed(len(staged.answer.rows), inserted, updated, removed, rejected)
     conn.execute(
         """
         insert into ringostat_raw.loads

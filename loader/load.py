@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
+from typing import NamedTuple
 
 import psycopg
 
@@ -17,7 +19,7 @@ from loader import database, landing, raw, settings
 from loader.api import Api, Stopped, WindowTooLong
 from loader.clock import agrees_with_zone, instant, shown_once, wall_clock
 from loader.errors import ConfigurationError, Failure, LoadError
-from loader.landing import Answer, Landed, Run
+from loader.landing import Answer, Landed, Run, Staged
 from loader.masking import mask
 from loader.projects import Project, read_projects
 from loader.rows import Row, calldates
@@ -135,8 +137,12 @@ def _load_project(
     """Loads one project. Any failure becomes its `error`."""
     landed = Landed()
     try:
-        # The connection that lands the calls also holds the lock: if it is lost, the load fails.
-        with database.connect(warehouse) as conn, raw.lock(conn, project):
+        # The connections that land the calls also hold the lock: if one is lost, the load fails.
+        with (
+            database.connect(warehouse) as conn,
+            database.connect(warehouse) as second,
+            raw.lock(project, conn, second),
+        ):
             project = _still_active(project)
             period = _period(conn, project, asked)
             if period is None:
@@ -144,7 +150,7 @@ def _load_project(
                 return Loaded(project, landed)
             log.info("%s: loading %s", project, period)
             run = Run(project, period, asked.allow_removals)
-            for window, brought in _land_windows(conn, run, asked, warehouse, stop):
+            for window, brought in _land_windows((conn, second), run, asked, warehouse, stop):
                 landed += brought
                 show(period, window, landed)
     except _Stopped as stopped:
@@ -208,66 +214,139 @@ def _lookback(days: int) -> timedelta:
     return timedelta(days=days) + 2 * OUTER if days else timedelta()
 
 
-@dataclass(frozen=True)
-class _Request:
-    """A window that is being fetched."""
+class _Begun(NamedTuple):
+    """A window that is being fetched and staged; None after the last one."""
 
-    window: Window
-    asked_at: datetime
-    rows: Future[list[Row]]
+    answer: Future[Answer | None]
+    staged: Future[Staged | None]
 
 
 def _land_windows(
-    conn: psycopg.Connection,
+    connections: Sequence[psycopg.Connection],
     run: Run,
     asked: Asked,
     warehouse: Mapping[str, str],
     stop: threading.Event,
 ) -> Iterator[tuple[Window, Landed]]:
-    """Lands the run's period window by window, in order, and fetches the next window meanwhile.
+    """Lands the run's period window by window, in order.
 
-    A failure gets a row in the load log: nothing of its window is landed.
+    While one window is fetched, the ones before it are staged, each on a connection of its own, and
+    merged one after the other. A failure gets a row in the load log: nothing of its window, and
+    nothing of a later one, is landed.
     """
     window, asked_at = run.period, _now()
-    is_compared = False
+
+    def stage(conn: psycopg.Connection, fetched: Future[Answer | None]) -> Staged | None:
+        answer = fetched.result()
+        return landing.stage(conn, run.project, answer) if answer else None
+
+    def begin(conn: psycopg.Connection) -> _Begun:
+        answer = fetching.submit(answers.next)
+        return _Begun(answer, staging.submit(stage, conn, answer))
+
     try:
-        fields = raw.known_fields(conn, run.project)
-        key = settings.auth_key(run.project.key_variable)
-        api = Api(key, run.project.key_variable, stop, fields, asked.may_lose_fields)
-        cursor = Cursor(run.period, api.row_cap)
-        source = _Source(api)
-        request = source.ask(cursor.window)
-        while request is not None:
-            window, asked_at = request.window, request.asked_at
-            try:
-                rows = _result(request.rows, stop)
-            except WindowTooLong as refusal:
-                log.debug("%s: %s", window, refusal)
-                if not cursor.halve(refusal.shortest):
-                    raise LoadError(f"{refusal}, even for the short window {window}") from None
-                request = source.ask(cursor.window)
-                continue
-            if rows and not is_compared:
-                _compare_offsets(run.project, rows)
-                is_compared = True
-            cursor.read(len(rows))
-            request = source.ask(cursor.window)
-            with conn.transaction():
-                staged = landing.stage(conn, run, Answer(window, rows, asked_at))
-                landed = landing.merge(conn, run, staged)
-            if api.fields != fields:
-                fields = api.fields
-                raw.keep_fields(conn, run.project, fields)
-            log.debug("%s: %s: %s", run.project, window, landed)
-            yield window, landed
+        with (
+            ThreadPoolExecutor(1) as fetching,
+            ThreadPoolExecutor(len(connections)) as staging,
+            closing(_Answers(connections[0], run, asked, stop)) as answers,
+        ):
+            begun = deque(map(begin, connections))
+            while True:
+                oldest = begun.popleft()
+                try:
+                    answer = oldest.answer.result()
+                finally:
+                    window, asked_at = answers.window, answers.asked_at
+                if answer is not None:
+                    window, asked_at = answer.window, answer.asked_at
+                staged = oldest.staged.result()
+                if staged is None:
+                    return
+                landed = landing.merge(run, staged)
+                answers.keep_fields(staged.conn)
+                begun.append(begin(staged.conn))
+                log.debug("%s: %s: %s", run.project, window, landed)
+                yield window, landed
     except (_Stopped, Stopped):
         raise _Stopped(f"stopped; the next run goes on from {window.start}") from None
     except Exception as error:
-        # On a new connection, because the other one may have failed. If Postgres cannot be reached
+        # On a new connection, because the other ones may have failed. If Postgres cannot be reached
         # at all, the first error is reported.
         with suppress(psycopg.Error, ConfigurationError), database.connect(warehouse) as fresh:
             raw.record_failure(fresh, run.project, window, asked_at, describe(error))
         raise
+
+
+class _Answers:
+    """The answers for the windows of a run, in order; the next one is fetched in the background.
+
+    `window` was asked for at `asked_at`: it is being fetched, or was the last one.
+    """
+
+    def __init__(
+        self, conn: psycopg.Connection, run: Run, asked: Asked, stop: threading.Event
+    ) -> None:
+        self.window = run.period
+        self.asked_at = _now()
+        self._project = run.project
+        self._stop = stop
+        self._is_ended = False
+        self._fields = raw.known_fields(conn, run.project)
+        key_variable = run.project.key_variable
+        key = settings.auth_key(key_variable)
+        self._api = Api(key, key_variable, stop, self._fields, asked.may_lose_fields)
+        self._source = _Source(self._api)
+        self._cursor = Cursor(run.period, self._api.row_cap)
+        self._rows: Future[list[Row]] | None = None
+        self._is_compared = False
+        self._ask()
+
+    def next(self) -> Answer | None:
+        """Waits for the next answer; None after the last one.
+
+        Raises the error of fetching, and _Stopped as soon as the load is to stop.
+        """
+        while self._rows is not None:
+            try:
+                rows = self._wait_for(self._rows)
+            except WindowTooLong as refusal:
+                log.debug("%s: %s", self.window, refusal)
+                if not self._cursor.halve(refusal.shortest):
+                    raise LoadError(f"{refusal}, even for the short window {self.window}") from None
+                self._ask()
+                continue
+            if rows and not self._is_compared:
+                _compare_offsets(self._project, rows)
+                self._is_compared = True
+            answer = Answer(self.window, rows, self.asked_at)
+            self._cursor.read(len(rows))
+            self._ask()
+            return answer
+        return None
+
+    def close(self) -> None:
+        """Ends a `next` that waits for an answer."""
+        self._is_ended = True
+
+    def keep_fields(self, conn: psycopg.Connection) -> None:
+        """Stores which fields the API has accepted and refused, if that has changed."""
+        if self._api.fields != self._fields:
+            self._fields = self._api.fields
+            raw.keep_fields(conn, self._project, self._fields)
+
+    def _ask(self) -> None:
+        """Starts to fetch the next window, if there is one."""
+        window = self._cursor.window
+        self._rows = None
+        if window is not None:
+            self.window, self.asked_at = window, _now()
+            self._rows = self._source.fetch(window)
+
+    def _wait_for(self, rows: Future[list[Row]]) -> list[Row]:
+        while not (self._stop.is_set() or self._is_ended):
+            if wait([rows], timeout=0.1).done:
+                return rows.result()
+        raise _Stopped
 
 
 def _compare_offsets(project: Project, rows: Sequence[Row]) -> None:
@@ -290,10 +369,8 @@ class _Source:
         self._lengths: set[int] = set()
         self._is_proven = False
 
-    def ask(self, window: Window | None) -> _Request | None:
+    def fetch(self, window: Window) -> Future[list[Row]]:
         """Starts to fetch `window`; one window at a time."""
-        if window is None:
-            return None
         rows: Future[list[Row]] = Future()
 
         def fetch() -> None:
@@ -304,7 +381,7 @@ class _Source:
 
         # A daemon thread, so that Ctrl-C does not wait for a slow answer.
         threading.Thread(target=fetch, daemon=True).start()
-        return _Request(window, _now(), rows)
+        return rows
 
     def _fetch(self, window: Window) -> list[Row]:
         rows = self._api.calls(window)
@@ -330,14 +407,6 @@ class _Source:
                 f"Ringostat answers no more than {len(rows)} calls at a time, and {window} has at "
                 f"least {found}: set RINGOSTAT_ROW_CAP to {len(rows)}"
             )
-
-
-def _result(rows: Future[list[Row]], stop: threading.Event) -> list[Row]:
-    """The fetched rows. Raises the error of fetching, and _Stopped as soon as `stop` is set."""
-    while not stop.is_set():
-        if wait([rows], timeout=0.1).done:
-            return rows.result()
-    raise _Stopped
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -149,28 +149,40 @@ def _needed_rights(conn: psycopg.Connection, missing: list[str]) -> str:
 
 
 @contextmanager
-def lock(conn: psycopg.Connection, project: Project) -> Iterator[None]:
-    """Locks the project against other loads, on any machine, for the session `conn`.
+def lock(project: Project, *connections: psycopg.Connection) -> Iterator[None]:
+    """Locks the project against other loads, on any machine, for the one or two `connections`.
 
-    Raises LoadError at once if one is running. Postgres frees the lock of a session that died.
+    The lock has two halves, and two connections hold one each. A load needs both halves, so none
+    can begin while a session of this one is left. Raises LoadError at once if one is running.
+    Postgres frees what a session held that died.
     """
-    taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [_key(project)])
-    if not only_row(taken)[0]:
-        raise LoadError(f"another load of project {project.project_id} is running")
-    try:
+    halves = list(zip(_halves(project), (connections[0], connections[-1]), strict=True))
+    with ExitStack() as held:
+        for key, conn in halves:
+            taken = conn.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", [key])
+            if not only_row(taken)[0]:
+                raise LoadError(f"another load of project {project.project_id} is running")
+            held.callback(_unlock, conn, key)
         yield
-    finally:
-        with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
-            conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [_key(project)])
+
+
+def _unlock(conn: psycopg.Connection, key: str) -> None:
+    with suppress(psycopg.OperationalError):  # the session is gone, and its lock with it
+        conn.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [key])
 
 
 def hold(conn: psycopg.Connection, project: Project) -> None:
-    """Makes sure, inside a transaction, that this session has the project's `lock`.
+    """Makes sure, inside a transaction, that this session has a half of the project's `lock`.
 
     Raises LoadError if it does not, as behind a pooler that gives each transaction another session.
     """
     taken = conn.execute(
-        "select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [_key(project)]
+        """
+        select
+            pg_try_advisory_xact_lock(hashtextextended(%s, 0))
+            or pg_try_advisory_xact_lock(hashtextextended(%s, 0))
+        """,
+        _halves(project),
     )
     if not only_row(taken)[0]:
         raise LoadError(
@@ -185,8 +197,8 @@ def hold_forms(conn: psycopg.Connection, project: Project) -> None:
     conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
 
 
-def _key(project: Project) -> str:
-    return f"ringostat load {project.project_id}"
+def _halves(project: Project) -> tuple[str, str]:
+    return f"ringostat load {project.project_id}", f"ringostat load {project.project_id} too"
 
 
 def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:

@@ -364,7 +364,7 @@ def _nobody_else_writes(conn: psycopg.Connection, project: Project) -> Iterator[
     Waits for an import and for a build; raises LoadError while a load is running.
     """
     build = f"ringostat build {settings.schema_prefix()}"
-    with raw.lock(conn, project), conn.transaction():
+    with raw.lock(project, conn), conn.transaction():
         raw.hold_forms(conn, project)
         taken = conn.execute("select pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [build])
         if not only_row(taken)[0]:

@@ -254,7 +254,7 @@ def test_projects_that_have_no_forms() -> None:
 
 
 def test_it_does_not_wait_for_a_load(conn: psycopg.Connection, warehouse: dict[str, str]) -> None:
-    with database.connect(warehouse) as other, raw.lock(other, read_projects()[0]):
+    with database.connect(warehouse) as other, raw.lock(read_projects()[0], other):
         result = import_it(lines(FORM))
     assert result.exit_code == 0
     assert len(landed(conn)) == 1

@@ -153,7 +153,7 @@ def test_a_project_that_is_being_loaded_stays(
     raw: psycopg.Connection, warehouse: dict[str, str]
 ) -> None:
     before = texts()
-    with database.connect(warehouse) as other, raw_tables.lock(other, read_projects()[0]):
+    with database.connect(warehouse) as other, raw_tables.lock(read_projects()[0], other):
         result = ringostat("project", "delete", "11111", "--yes")
     assert result.exit_code == 1
     assert "another load of project 11111 is running" in result.stderr
@@ -249,7 +249,7 @@ def test_projects_csv_is_edited_while_no_load_can_run(
     def save(seed: csv_file.Seed, kept: object) -> None:
         with database.connect(warehouse) as other:
             try:
-                with raw_tables.lock(other, project):
+                with raw_tables.lock(project, other):
                     is_locked = False
             except LoadError:
                 is_locked = True

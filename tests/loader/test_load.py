@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loader import database, raw
-from loader.projects import read_projects
+from loader.projects import Project, read_projects
 from loader.sandbox import Sandbox, SandboxProject
 
 from .calls import KYIV, call, calls_every
@@ -541,12 +541,42 @@ def test_a_key_of_another_project_stops_before_anything_is_written(setting: Sett
     assert setting.raw() == []
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_load_that_has_lost_a_connection_keeps_others_out(setting: Setting, left: int) -> None:
+    (project,) = read_projects()
+    warehouse = database.environment()
+    with (
+        database.connect(warehouse) as first,
+        database.connect(warehouse) as second,
+        raw.lock(project, first, second),
+    ):
+        (second, first)[left].close()
+        survivor = (first, second)[left]
+        with survivor.transaction():
+            raw.hold(survivor, project)
+        _wait_until_one_half_is_free(project)
+        result = setting.load()
+        assert result.exit_code == 1
+        assert "another load of project" in result.stderr
+    assert setting.load().exit_code == 0
+
+
+def _wait_until_one_half_is_free(project: Project) -> None:
+    """Postgres ends the session of a closed connection a moment later."""
+    with database.connect(database.environment()) as conn:
+        held = 2
+        while held > 1:
+            (held,) = conn.execute(
+                "select count(*) from pg_locks where locktype = 'advisory'"
+            ).fetchone()
+
+
 def test_two_loaders_of_one_project(setting: Setting) -> None:
     setting.load("--until", "2024-01-02")
     (project,) = read_projects()
     with (
         database.connect(database.environment()) as other,
-        raw.lock(other, project),
+        raw.lock(project, other),
     ):
         before = setting.loads("*")
         result = setting.load()
