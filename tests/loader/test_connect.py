@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import Result
@@ -48,9 +49,11 @@ def ago(**period: float) -> datetime:
     return NOW - timedelta(**period)
 
 
-def line(number: int = 11111, name: str = "Clinic", variable: str = "") -> str:
-    year_ago = (datetime.now(KYIV) - timedelta(days=365)).date()
-    return f"{number},{name},{variable},Europe/Kyiv,,{year_ago},true\n"
+def line(
+    number: int = 11111, name: str = "Clinic", variable: str = "", zone: str = "Europe/Kyiv"
+) -> str:
+    year_ago = (datetime.now(ZoneInfo(zone)) - timedelta(days=365)).date()
+    return f"{number},{name},{variable},{zone},,{year_ago},true\n"
 
 
 # ----------------------------------------------------------------------------------- what it does
@@ -137,7 +140,7 @@ def test_a_zone_that_is_not_the_accounts_is_trusted_on_request(
 ) -> None:
     account([call(ago(days=1))])
     assert connect("--trust-time-zone", zone="Asia/Tokyo").exit_code == 0
-    assert file.read_text().endswith("Asia/Tokyo,," + line().split(",,")[-1])
+    assert file.read_text() == f"{HEADER}{LISTED}\n{line(zone='Asia/Tokyo')}"
 
 
 @pytest.mark.parametrize(
