@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 
-# In int_conversions: the column that identifies a contact, and the watermark.
+# In int_contacts: the column that identifies a contact, and the watermark.
 _CONVERSION_KEY = "contact_id"
 _CLOCK = "staged_at"
 
@@ -222,7 +222,7 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
 
 def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
     """Raises LoadError if an earlier version made the tables in which dbt holds contacts."""
-    table = (settings.schema("intermediate"), "int_conversions")
+    table = (settings.schema("intermediate"), "int_contacts")
     if table in _tables(conn) and not database.has_columns(conn, table, _CONVERSION_KEY, _CLOCK):
         raise LoadError(
             f"an earlier version made {'.'.join(table)}: run dbt build --full-refresh first, so "
@@ -295,7 +295,7 @@ def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind,
 def _delete_from_conversions(
     conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
 ) -> None:
-    table = (settings.schema("intermediate"), "int_conversions")
+    table = (settings.schema("intermediate"), "int_contacts")
     if table not in stored:
         return
     project_id = contacts.project.project_id
@@ -335,7 +335,7 @@ def _delete_unused_keys(
     users = [
         (staging, "stg_ringostat__calls"),
         (staging, "stg_ringostat__forms"),
-        (intermediate, "int_conversions"),
+        (intermediate, "int_contacts"),
     ]
     if not stored.issuperset(users):
         return

@@ -16,7 +16,7 @@ from loader.clock import instant
 from loader.database import has_columns, only_row
 from loader.projects import Project
 
-# The watermark of int_conversions in staging; as in the mart.
+# The watermark of int_contacts in staging; as in the mart.
 _CLOCK = "staged_at"
 
 
@@ -135,7 +135,7 @@ def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
 
 def _built(conn: psycopg.Connection, project: Project) -> _Built:
     staging = (settings.schema("staging"), "stg_ringostat__calls")
-    conversions = (settings.schema("intermediate"), "int_conversions")
+    conversions = (settings.schema("intermediate"), "int_contacts")
     # Tables of an earlier version lack the clock: the next build replaces them.
     if not all(has_columns(conn, table, _CLOCK) for table in (staging, conversions)):
         return _Built()

@@ -6,7 +6,7 @@
 {% macro distinct_keys(key, columns) %}
     with
 
-    {{ new_rows('contacts', ref('int_contacts'), ref('stg_config__projects'), made_with=none) }},
+    {{ new_rows('contacts', ref('int_calls_and_forms'), ref('stg_config__projects'), made_with=none) }},
 
     keys as (
         select

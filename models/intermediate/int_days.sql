@@ -2,7 +2,7 @@
 with
 
 conversions as (
-    select * from {{ ref('int_conversions') }}
+    select * from {{ ref('int_contacts') }}
     where is_conversion
 ),
 

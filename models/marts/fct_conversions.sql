@@ -1,7 +1,7 @@
 with
 
 conversions as (
-    select * from {{ ref('int_conversions') }}
+    select * from {{ ref('int_contacts') }}
     where is_conversion
 ),
 

@@ -1,7 +1,7 @@
 with
 
 calls as (
-    select * from {{ ref('int_conversions') }}
+    select * from {{ ref('int_contacts') }}
     where conversion_type <> 'form' and (is_conversion or is_removed)
 ),
 

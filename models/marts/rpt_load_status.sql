@@ -17,7 +17,7 @@ last_loads as (
     select * from {{ ref('stg_ringostat__last_loads') }}
 ),
 
--- The newest rows that staging and int_conversions have read.
+-- The newest rows that staging and int_contacts have read.
 taken as (
     select
         projects.project_id,
@@ -33,7 +33,7 @@ taken as (
     ) as staged on true
     left join lateral (
         select conversions.staged_at
-        from {{ ref('int_conversions') }} as conversions
+        from {{ ref('int_contacts') }} as conversions
         where conversions.project_id = projects.project_id
         order by conversions.staged_at desc
         limit 1

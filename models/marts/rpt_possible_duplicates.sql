@@ -2,7 +2,7 @@ with
 
 conversions as (
     select conversions.*
-    from {{ ref('int_conversions') }} as conversions
+    from {{ ref('int_contacts') }} as conversions
     inner join {{ ref('stg_config__projects') }} as projects
         on conversions.project_id = projects.project_id
     where conversions.is_conversion and conversions.caller_digits is not null

@@ -6,7 +6,7 @@ before_attribution as (
     select
         conversions.project_id,
         count(*) as conversions
-    from {{ ref('int_conversions') }} as conversions
+    from {{ ref('int_contacts') }} as conversions
     inner join {{ ref('stg_config__projects') }} as projects
         on conversions.project_id = projects.project_id
     where conversions.is_conversion

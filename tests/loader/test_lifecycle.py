@@ -412,11 +412,11 @@ def test_rows_that_were_rejected_go_too_and_do_not_come_back(client: Setting, by
 def test_marts_of_an_earlier_version_are_built_anew_first(client: Setting) -> None:
     client.conn.execute(
         "create schema ringostat_intermediate;"
-        "create table ringostat_intermediate.int_conversions (project_id bigint, made_with text)"
+        "create table ringostat_intermediate.int_contacts (project_id bigint, made_with text)"
     )
     result = delete_contacts("first")
     assert result.exit_code == 1
-    assert "an earlier version made ringostat_intermediate.int_conversions" in result.stderr
+    assert "an earlier version made ringostat_intermediate.int_contacts" in result.stderr
     assert len(client.raw()) == 5
 
 

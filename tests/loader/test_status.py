@@ -24,7 +24,7 @@ def build(setting: Setting) -> Callable[[], None]:
         create schema ringostat_intermediate;
         create table ringostat_staging.stg_ringostat__calls
             (project_id bigint, call_at timestamptz, loaded_at timestamptz, staged_at timestamptz);
-        create table ringostat_intermediate.int_conversions
+        create table ringostat_intermediate.int_contacts
             (project_id bigint, staged_at timestamptz);
         """
     )
@@ -32,10 +32,10 @@ def build(setting: Setting) -> Callable[[], None]:
     def run() -> None:
         setting.conn.execute(
             """
-            truncate ringostat_staging.stg_ringostat__calls, ringostat_intermediate.int_conversions;
+            truncate ringostat_staging.stg_ringostat__calls, ringostat_intermediate.int_contacts;
             insert into ringostat_staging.stg_ringostat__calls
             select project_id, call_at, loaded_at, loaded_at from ringostat_raw.calls;
-            insert into ringostat_intermediate.int_conversions
+            insert into ringostat_intermediate.int_contacts
             select project_id, loaded_at from ringostat_raw.calls;
             """
         )
@@ -130,7 +130,7 @@ def test_what_no_build_has_taken_is_not_built(setting: Setting, build: Callable[
     assert one_status()["status"] == "stale"
 
     # staged, and no further: a build that failed in between
-    setting.conn.execute("delete from ringostat_intermediate.int_conversions")
+    setting.conn.execute("delete from ringostat_intermediate.int_contacts")
     assert one_status()["status"] == "not_built"
 
 

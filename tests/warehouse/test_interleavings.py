@@ -48,12 +48,12 @@ SELECTIONS = (
     ("stg_ringostat__calls+",),
     ("stg_ringostat__forms+",),
     ("stg_ringostat__calls", "stg_ringostat__forms"),
-    ("stg_ringostat__calls", "int_conversions"),
+    ("stg_ringostat__calls", "int_contacts"),
     ("stg_ringostat__forms",),
     ("int_attribution_keys",),
     ("int_attribution",),
     ("int_tag_keys", "int_tags"),
-    ("int_conversions",),
+    ("int_contacts",),
     ("resource_type:seed", "path:models/staging/config"),
 )
 # Cells that stop the build of the staging models of configuration: file, right and wrong text.
@@ -471,6 +471,6 @@ def _rows(schema: str, table: str, columns: list[str]) -> sql.Composed:
     )
     if table in OF_KEYS:
         rows += sql.SQL(" where (project_id, {key}) in (select project_id, {key} from {})").format(
-            sql.Identifier(schema, "int_contacts"), key=sql.Identifier(OF_KEYS[table])
+            sql.Identifier(schema, "int_calls_and_forms"), key=sql.Identifier(OF_KEYS[table])
         )
     return rows + sql.SQL(")")

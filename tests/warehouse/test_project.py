@@ -139,7 +139,7 @@ def test_a_run_writes_what_has_changed_and_little_else(
     (seeds / "static_channels.csv").write_text(CHANNELS + "1,pool_name,Radio,s,t,First,,\n")
     build()
 
-    conversions = _versions(raw, "int_conversions", "contact_id")
+    conversions = _versions(raw, "int_contacts", "contact_id")
     raw.execute(
         """
         update ringostat_raw.calls
@@ -149,7 +149,7 @@ def test_a_run_writes_what_has_changed_and_little_else(
     )
     build()
     # with b the other conversion of its caller, with x none of its caller's other calls
-    written = _written_since(conversions, raw, "int_conversions", "contact_id")
+    written = _written_since(conversions, raw, "int_contacts", "contact_id")
     assert written == {"call:b", "call:c", "call:x"}
 
     key = "coalesce(pool_name, '') || attribution_key || staged_at"
@@ -213,7 +213,7 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
 ) -> None:
     build()
     _land(raw, "b", caller="380002", pool_name="Radio", category_number=4)
-    build("--select", "stg_ringostat__calls", "int_conversions", *WITHOUT_TESTS)
+    build("--select", "stg_ringostat__calls", "int_contacts", *WITHOUT_TESTS)
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 1
     build()
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
@@ -225,7 +225,7 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
     build()
     for schema, table in (
         ("staging", "stg_ringostat__calls"),
-        ("intermediate", "int_conversions"),
+        ("intermediate", "int_contacts"),
         ("intermediate", "int_attribution_keys"),
         ("intermediate", "int_tag_keys"),
         ("intermediate", "int_attribution"),
@@ -427,7 +427,7 @@ def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
     build(ringostat_primary_rule="first_contact")
     everything = """
         select to_jsonb(conversions) - '{staged_at,made_with}'::text[]
-        from ringostat_intermediate.int_conversions as conversions
+        from ringostat_intermediate.int_contacts as conversions
         order by conversion_id
     """
     incremental = raw.execute(everything).fetchall()
@@ -489,7 +489,7 @@ def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
     (seeds / "projects.csv").write_text(ONE_PROJECT)
     _land(raw, "c", caller="380003")
     build()
-    for table in ("staging.stg_ringostat__calls", "intermediate.int_conversions"):
+    for table in ("staging.stg_ringostat__calls", "intermediate.int_contacts"):
         assert _one(raw, f"select count(*) from ringostat_{table}") == 1
     assert _one(raw, "select source_id from ringostat_marts.fct_conversions") == "c"
 

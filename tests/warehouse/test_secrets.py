@@ -85,13 +85,13 @@ def test_verbose_runs_artifacts_docs_and_marts_tell_no_secret(
     assert "11111:call:sha256:" in marts
     assert "11111:form:sha256:" in marts
     # The failing rows that dbt shows next, some of which have a hash for an id.
-    conn.execute("update ringostat_intermediate.int_conversions set conversion_date = null")
+    conn.execute("update ringostat_intermediate.int_contacts set conversion_date = null")
     _ringostat("run", *period, code=1)
     assert docs.build() == 0
 
     output = "".join(capfd.readouterr())
     verbose = (written / "logs" / "dbt.log").read_text(encoding="utf-8")
-    assert "On model.ringostat.int_conversions:" in verbose  # with its SQL
+    assert "On model.ringostat.int_contacts:" in verbose  # with its SQL
     assert "conversion_date | 11111 | 11111:call:ua9.1 | None" in output
     files = [file for file in written.rglob("*") if file.is_file()]
     assert {
@@ -248,7 +248,7 @@ def test_failing_rows_show_no_personal_column(
     raw.create_tables(conn)
     _land(conn, "sha256:c0ffee", NUMBERS[0])
     build()
-    code = "select *, '10.0.0.7' as visitor_ip from ringostat_intermediate.int_conversions"
+    code = "select *, '10.0.0.7' as visitor_ip from ringostat_intermediate.int_contacts"
     failed = {
         "node": {"resource_type": "test", "name": "a_users_test", "compiled_code": code},
         "failures": 1,
