@@ -268,7 +268,7 @@ def ordinary_days(days: Days, dbt: Dbt, notes: Notes, name: str, runs: int) -> N
 def channel_edit(
     conn: psycopg.Connection, dbt: Dbt, notes: Notes, facts: dict[str, float], runs: int
 ) -> None:
-    """Another campaign for one pool of every project: all their keys are labelled anew."""
+    """Another campaign for one pool of every project: all their keys get new labels."""
     for number in range(1, runs + 1):
         campaign = f"Billboard {number}"
         write_seeds(dbt.seeds, campaign)

@@ -18,8 +18,8 @@ from loader.errors import ConfigurationError, Failure
 def choose() -> dict[str, str]:
     """PG* of the warehouse to show, set in this process's environment as well.
 
-    Runs the demo first where its database is to be shown and holds no marts yet. Raises
-    ConfigurationError if a warehouse that the user named holds none.
+    Runs the demo first if the demo's database is chosen and has no marts yet. Raises
+    ConfigurationError if a warehouse that the user named has none.
     """
     if database.is_embedded():
         os.environ.setdefault("PGDATABASE", DATABASE)

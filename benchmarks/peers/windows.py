@@ -1,4 +1,4 @@
-"""What both peers read: the call log in windows of 6,000 calls, as whoever writes them would."""
+"""What both peers read: the call log in windows of 6,000 calls, as their authors would."""
 
 from __future__ import annotations
 

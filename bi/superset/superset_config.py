@@ -1,4 +1,4 @@
-"""Superset's settings: one user's own, on this machine alone, with nothing fetched from elsewhere.
+"""Superset's settings for one user on this machine; Superset downloads nothing.
 
 Superset reads this file where SUPERSET_CONFIG_PATH names it, as `serve.py` does.
 """

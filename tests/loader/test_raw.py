@@ -105,7 +105,7 @@ VIEWS = ("loaded_ranges", "last_loads")
 
 @pytest.fixture
 def role(conn: psycopg.Connection) -> Iterator[str]:
-    """A role without any right. From `as_role` on, whoever connects is this role."""
+    """A role without any right. After `as_role`, every connection is of this role."""
     name = f"loader_{uuid4().hex}"
     conn.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
     yield name
