@@ -1,1 +1,1 @@
-"""What the project costs, beside what users would pick instead and beside the limit."""
+"""What the project costs, compared with what users would use instead and with the limit."""

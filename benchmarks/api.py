@@ -1,4 +1,4 @@
-"""The one source of every landing: a call log whose rows are rendered before anybody asks.
+"""The API that every client reads: a call log whose rows are rendered beforehand.
 
 `python -m benchmarks.api CALLS` serves the first CALLS calls on a port of 127.0.0.1 and prints the
 address once they are rendered. It answers `from`, `to` (both inclusive) and the row cap as

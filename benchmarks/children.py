@@ -1,4 +1,4 @@
-"""Programs that are measured, each a process of its own, as a user would start it."""
+"""Runs the programs that are measured, each in its own process, as a user would start it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loader import ROOT
 
 @dataclass(frozen=True)
 class Measured:
-    """`seconds` from start to end; `megabytes` of memory at its most, of the last process."""
+    """`seconds` from start to end; `megabytes`: the peak memory of the last process."""
 
     seconds: float
     megabytes: float
@@ -44,7 +44,7 @@ def run(*commands: Sequence[str | Path], env: Mapping[str, str], log: Path) -> M
             if children:
                 children[-1].stdout.close()  # the child has it: a reader that dies ends the writer
             children.append(child)
-        # Not `wait()`: only this call tells of the one child's memory.
+        # Not `wait()`: only this call reports the memory of one child.
         _, status, usage = os.wait4(children[-1].pid, 0)
         children[-1].returncode = os.waitstatus_to_exitcode(status)
         seconds = time.perf_counter() - started

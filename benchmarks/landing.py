@@ -32,7 +32,7 @@ def measure(warehouse: Mapping[str, str], folder: Path, calls: int, runs: int) -
         print(f"  {name}: {value:.2f}", file=sys.stderr, flush=True)
 
     with serve(calls) as url, database.connect(warehouse) as conn:
-        # Round by round, so that a machine that is slow for a while is so for all.
+        # Round by round, so that a slow minute of the machine affects all of them.
         for _ in range(runs):
             note("copy", copy(conn, copied))
             tenth = load(conn, warehouse, folder, url, calls // 10)
@@ -90,7 +90,7 @@ def load(
 def dlt(
     conn: psycopg.Connection, warehouse: Mapping[str, str], folder: Path, url: str, calls: int
 ) -> float:
-    """Seconds of dlt: a resource merged on the call's id, all else as dlt has it."""
+    """Seconds of dlt: a resource merged on the call's id, with default settings."""
     conn.execute("checkpoint")
     measured = children.run(
         [PEERS_BIN / "python", PEERS / "dlt_load.py"],
@@ -128,7 +128,7 @@ def singer(
 
 @contextmanager
 def serve(calls: int) -> Iterator[str]:
-    """The API in a process of its own, for as long as the `with` block lasts; its address."""
+    """Serves the API from its own process during the `with` block; yields its address."""
     command = [sys.executable, "-m", "benchmarks.api", str(calls)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         try:
@@ -146,7 +146,7 @@ def write_seeds(folder: Path) -> None:
 
 
 def write_rows(file: Path, calls: int) -> Path:
-    """The API's rows as `COPY` reads them: a line each, backslashes doubled."""
+    """The API's rows as `COPY` reads them: one line per row, backslashes doubled."""
     with file.open("wb") as rows:
         for number in range(calls):
             rows.write(api.row(number).replace(b"\\", b"\\\\") + b"\n")
@@ -154,12 +154,12 @@ def write_rows(file: Path, calls: int) -> Path:
 
 
 def period(url: str, calls: int) -> dict[str, str]:
-    """What the peers are to read."""
+    """What the peers read."""
     return {"URL": url, "FROM": f"{api.START}", "TO": f"{api.day(calls)}"}
 
 
 def address(scheme: str, warehouse: Mapping[str, str]) -> str:
-    """The warehouse as a URL. A folder of a socket has no place in its front part."""
+    """The warehouse as a URL. A socket's folder is a parameter: the host part cannot hold it."""
     return (
         f"{scheme}://{warehouse['PGUSER']}:none@localhost:{warehouse['PGPORT']}"
         f"/{warehouse['PGDATABASE']}?host={warehouse['PGHOST']}"
@@ -167,7 +167,7 @@ def address(scheme: str, warehouse: Mapping[str, str]) -> str:
 
 
 def must_hold(conn: psycopg.Connection, table: str, calls: int) -> None:
-    """Raises RuntimeError if what was measured did not land every call once."""
+    """Raises RuntimeError unless every call has landed exactly once."""
     (found,) = conn.execute(f"select count(*) from {table}").fetchone()  # noqa: S608 - ours
     if found != calls:
         raise RuntimeError(f"{table} holds {found} calls and not {calls}")
@@ -179,7 +179,7 @@ def drop(conn: psycopg.Connection, *schemas: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of the peers, as installed in their venv, and of what the loader rests on."""
+    """The versions of the peers in their venv, and of the loader's main libraries."""
     names = ("dlt", "meltanolabs-target-postgres")
     program = f"from importlib.metadata import version; print(*map(version, {names!r}))"
     told = subprocess.check_output([PEERS_BIN / "python", "-c", program], text=True)

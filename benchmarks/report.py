@@ -1,4 +1,4 @@
-"""The table of `README.md` out of `results.json`."""
+"""Makes the table of `README.md` from `results.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = "<!-- the end of the table -->"
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table. `is_met` None: there is nothing that it must reach."""
+    """A row of the table. `is_met` None: the row has no target."""
 
     measure: str
     reached: str

@@ -30,7 +30,7 @@ PARTS = ("landing", "transform")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--scale", type=float, default=1.0, help="Of the calls: for trying things out.")
 def main(only: str | None, runs: int, scale: float) -> None:
-    """Measure, and write the figures down. With --scale they are shown and not written."""
+    """Measure and write the figures down. With --scale the figures are only shown."""
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for part in PARTS:
         if only not in (None, part):
@@ -42,7 +42,7 @@ def main(only: str | None, runs: int, scale: float) -> None:
         measured["versions"] = found.pop("postgres") | measured["versions"]
         results[part] = found | measured
         if scale == 1.0:
-            # After each part: what is measured stays measured if the next one fails.
+            # After each part, so that its figures survive if the next one fails.
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
             report.write(results)
     click.echo(report.table(results))
@@ -57,7 +57,7 @@ def run_part(part: str, warehouse: dict[str, str], folder: Path, runs: int, scal
 
 @contextmanager
 def postgres() -> Iterator[tuple[dict[str, str], Path]]:
-    """An embedded Postgres, with the settings that the project gives it, and a folder; both go."""
+    """An embedded Postgres with the project's settings, and a folder; both are removed later."""
     for name in list(os.environ):
         if name.startswith(("PG", "RINGOSTAT_", "DBT_")):
             del os.environ[name]  # the user's warehouse and settings are not to be touched
@@ -70,7 +70,7 @@ def postgres() -> Iterator[tuple[dict[str, str], Path]]:
 
 
 def conditions() -> dict[str, str]:
-    """When, on what, and how busy that was with other things."""
+    """The date, the machine, and how busy the machine was."""
     load = os.getloadavg()[0]
     if load > 1:
         click.echo(f"the machine is busy (load {load:.1f}): figures will be too high", err=True)

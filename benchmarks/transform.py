@@ -65,7 +65,7 @@ class Dbt:
         }
 
     def run(self, *arguments: str) -> float:
-        """Runs `dbt` with `arguments`; seconds of it all."""
+        """Runs `dbt` with `arguments`; returns the seconds of the whole process."""
         program = Path(sys.executable).with_name("dbt")
         return children.run(
             [program, *arguments], env=self._env, log=self.folder / "dbt.log"
@@ -89,7 +89,7 @@ class Dbt:
 
 
 class Notes:
-    """What was measured: a list of figures a name."""
+    """What was measured: a list of figures per name."""
 
     def __init__(self) -> None:
         self.runs: dict[str, list[float]] = {}
@@ -100,7 +100,7 @@ class Notes:
         print(f"  {name}: {seconds:.3f}", file=sys.stderr, flush=True)
 
     def add_build(self, name: str, times: dict[str, float]) -> None:
-        """The sum of the models, and which of them took most in the last such run."""
+        """The sum of the models, and the slowest models of the last such run."""
         self.add(name, sum(times.values()))
         slowest = sorted(times, key=times.get, reverse=True)[:5]
         self.models[name] = {model: round(times[model], 3) for model in slowest}
@@ -154,8 +154,8 @@ def empty_warehouse(
     notes: Notes,
     runs: int,
 ) -> None:
-    """`dbt build`, tests and all, where nothing is loaded yet, beside `dbt parse`: both as a user
-    runs them, and both for the first time in their target folder."""
+    """`dbt build` with all tests where nothing is loaded yet, compared with `dbt parse`: both as a
+    user runs them, and both with an empty target folder."""
     for number in range(runs):
         name = f"empty_{number}"
         conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
@@ -177,11 +177,11 @@ def full_build(dbt: Dbt, notes: Notes, runs: int, name: str = "full") -> None:
 
 
 def typed(conn: psycopg.Connection, dbt: Dbt, notes: Notes, runs: int) -> None:
-    """One `create table as` of the calls' columns out of raw: what nobody can do without.
+    """One `create table as` of the calls' columns: every build pays at least that.
 
     It types as the staging model does, without the keys that the model adds, and without indexes.
     """
-    # An incremental model compiles to its first, whole build only with --full-refresh.
+    # Only with --full-refresh does an incremental model compile to its first, whole build.
     dbt.run("compile", "--full-refresh", "--select", STAGING.split(".")[1])
     columns = [
         column.name
@@ -199,7 +199,7 @@ def typed(conn: psycopg.Connection, dbt: Dbt, notes: Notes, runs: int) -> None:
 
 
 class Days:
-    """The raw calls, and the loader's work on them: history at first, then day after day."""
+    """Writes raw calls as the loader would: first history, then day after day."""
 
     def __init__(self, conn: psycopg.Connection, warehouse: Mapping[str, str]) -> None:
         self._conn = conn
@@ -207,7 +207,7 @@ class Days:
         self._calls = 0
 
     def add_history(self, until: int) -> None:
-        """Calls up to the number `until`, as first loads bring them: a project at a time."""
+        """Calls up to the number `until`, as first loads bring them: project by project."""
         first, self._calls = self._calls, until
 
         def insert(part: int) -> None:
@@ -268,7 +268,7 @@ def ordinary_days(days: Days, dbt: Dbt, notes: Notes, name: str, runs: int) -> N
 def channel_edit(
     conn: psycopg.Connection, dbt: Dbt, notes: Notes, facts: dict[str, float], runs: int
 ) -> None:
-    """Another campaign for one pool of every project: all their keys are labelled anew."""
+    """Another campaign for one pool of every project: all their keys get new labels."""
     for number in range(1, runs + 1):
         campaign = f"Billboard {number}"
         write_seeds(dbt.seeds, campaign)
@@ -297,7 +297,7 @@ def queries(conn: psycopg.Connection, notes: Notes, runs: int) -> None:
 
 
 def count(conn: psycopg.Connection) -> dict[str, float]:
-    """What the generated calls are like, for the page."""
+    """Describes the generated calls, for the page."""
     row = conn.execute(
         """
         select
@@ -313,7 +313,7 @@ def count(conn: psycopg.Connection) -> dict[str, float]:
 
 
 def tidy(conn: psycopg.Connection) -> None:
-    """What Postgres does by itself overnight: statistics, and the last bulk load on the disk."""
+    """Does what Postgres does overnight: statistics, and the last bulk load written to disk."""
     conn.execute("vacuum analyze")
     conn.execute("checkpoint")
 

@@ -1,1 +1,1 @@
-"""What people look at: the Superset dashboard and the documentation's page."""
+"""What people look at: the Superset dashboard and the documentation page."""

@@ -1,4 +1,4 @@
-"""Which warehouse to show: the user's, where PG* name one, else the demo's.
+"""Which warehouse to show: the user's if PG* name one, else the demo's.
 
 `python -m bi.warehouse COMMAND...` runs a command with the warehouse's PG* in its environment.
 """
@@ -18,8 +18,8 @@ from loader.errors import ConfigurationError, Failure
 def choose() -> dict[str, str]:
     """PG* of the warehouse to show, set in this process's environment as well.
 
-    Runs the demo first where its database is to be shown and holds no marts yet. Raises
-    ConfigurationError if a warehouse that the user named holds none.
+    Runs the demo first if the demo's database is chosen and has no marts yet. Raises
+    ConfigurationError if a warehouse that the user named has none.
     """
     if database.is_embedded():
         os.environ.setdefault("PGDATABASE", DATABASE)
@@ -43,7 +43,7 @@ def _has_marts(warehouse: dict[str, str]) -> bool:
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Ends the process with one line and the error's exit code where one is raised within."""
+    """Turns an error inside the `with` block into one line and its exit code."""
     try:
         yield
     except Failure as error:

@@ -69,46 +69,53 @@ def _check_ca_bundle() -> None:
 
 
 def row_cap() -> int:
-    """How many calls an answer may have: `RINGOSTAT_ROW_CAP`, or ConfigurationError."""
-    value = os.environ.get("RINGOSTAT_ROW_CAP", str(DEFAULT_ROW_CAP))
-    if not re.fullmatch(r"[1-9]\d{0,8}", value):
-        raise ConfigurationError(
-            f"RINGOSTAT_ROW_CAP is {value!r}: it must be a whole number above 0"
-        )
-    return int(value)
+    """How many calls an answer may have: `RINGOSTAT_ROW_CAP`."""
+    return int(
+        _number("RINGOSTAT_ROW_CAP", DEFAULT_ROW_CAP, r"[1-9]\d{0,8}", "a whole number above 0")
+    )
 
 
 def max_removed_share() -> float:
     """`RINGOSTAT_MAX_REMOVED_SHARE`: a run that would remove a larger share of calls fails."""
-    value = os.environ.get("RINGOSTAT_MAX_REMOVED_SHARE", str(DEFAULT_MAX_REMOVED_SHARE))
-    if not re.fullmatch(r"0(\.\d+)?|1(\.0+)?", value):
-        raise ConfigurationError(
-            f"RINGOSTAT_MAX_REMOVED_SHARE is {value!r}: it must be a number from 0 to 1"
+    pattern = r"0(\.\d+)?|1(\.0+)?"
+    return float(
+        _number(
+            "RINGOSTAT_MAX_REMOVED_SHARE",
+            DEFAULT_MAX_REMOVED_SHARE,
+            pattern,
+            "a number from 0 to 1",
         )
-    return float(value)
+    )
 
 
 def max_removed_calls() -> int:
     """`RINGOSTAT_MAX_REMOVED_CALLS`: a run may always remove this many calls."""
-    value = os.environ.get("RINGOSTAT_MAX_REMOVED_CALLS", str(DEFAULT_MAX_REMOVED_CALLS))
-    if not re.fullmatch(r"\d{1,9}", value):
-        raise ConfigurationError(
-            f"RINGOSTAT_MAX_REMOVED_CALLS is {value!r}: it must be a whole number"
+    return int(
+        _number(
+            "RINGOSTAT_MAX_REMOVED_CALLS", DEFAULT_MAX_REMOVED_CALLS, r"\d{1,9}", "a whole number"
         )
-    return int(value)
+    )
+
+
+def stale_hours() -> float:
+    """How far behind a project may be: `RINGOSTAT_STALE_HOURS`."""
+    return float(
+        _number("RINGOSTAT_STALE_HOURS", DEFAULT_STALE_HOURS, r"\d{1,6}(\.\d+)?", "a number")
+    )
+
+
+def _number(variable: str, default: float, pattern: str, kind: str) -> str:
+    """The variable's text, or `default` if it is not set. Raises ConfigurationError unless it is of
+    the `pattern`, which the words `kind` describe."""
+    value = os.environ.get(variable, str(default))
+    if not re.fullmatch(pattern, value):
+        raise ConfigurationError(f"{variable} is {value!r}: it must be {kind}")
+    return value
 
 
 def wants_recordings() -> bool:
     """`RINGOSTAT_RECORDINGS`: whether to ask for the links to recordings."""
     return os.environ.get("RINGOSTAT_RECORDINGS") == "1"
-
-
-def stale_hours() -> float:
-    """How far behind a project may be: `RINGOSTAT_STALE_HOURS`, or ConfigurationError."""
-    value = os.environ.get("RINGOSTAT_STALE_HOURS", str(DEFAULT_STALE_HOURS))
-    if not re.fullmatch(r"\d{1,6}(\.\d+)?", value):
-        raise ConfigurationError(f"RINGOSTAT_STALE_HOURS is {value!r}: it must be a number")
-    return float(value)
 
 
 def caller_salt() -> str | None:

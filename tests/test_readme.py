@@ -29,7 +29,7 @@ def copy() -> Iterator[Path]:
         if (ROOT / file).exists():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, folder / file)
-            # Older than the virtual environment, so that make does not install it anew.
+            # Older than the virtual environment, so that make does not install it again.
             os.utime(folder / file, (0, 0))
     (folder / ".venv").symlink_to(sys.prefix)
     _git(folder, "init", "--quiet")

@@ -1,4 +1,4 @@
-"""Lands the call log with dlt: a resource that is merged on the call's id, all else its defaults.
+"""Lands the call log with dlt: a resource that is merged on the call's id, with default settings.
 
 Environment: URL, FROM, TO, and what dlt itself reads (destination, folders).
 """

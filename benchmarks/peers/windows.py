@@ -1,4 +1,4 @@
-"""What both peers read: the call log in windows of 6,000 calls, as whoever writes them would."""
+"""What both peers read: the call log in windows of 6,000 calls, as their authors would."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def requests_of(start: str, end: str) -> Iterator[dict[str, str]]:
     at, last = datetime.fromisoformat(start), datetime.fromisoformat(end)
     while at < last:
         until = min(at + HOURS, last)
-        # `to` counts in: a second earlier, so that no call comes twice.
+        # `to` is inclusive: end one second earlier, so that no call comes twice.
         yield {"from": f"{at}", "to": f"{until - timedelta(seconds=1)}", "merge": "0"}
         at = until

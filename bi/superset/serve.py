@@ -1,4 +1,4 @@
-"""Imports the dashboard into a Superset of this project's own and serves it on this machine alone.
+"""Imports the dashboard into the project's own Superset and serves it on this machine only.
 
 `make bi` runs it with the Python of .venv-bi; PG* name the warehouse. Superset's own tables and its
 secrets are in `.superset/`: what a user adds there stays, what is written in `assets/` is as
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def prepare() -> str:
-    """Makes or upgrades Superset's tables, with one user in them; that user's password."""
+    """Creates or upgrades Superset's tables with one user; returns that user's password."""
     from flask_migrate import upgrade
     from superset import appbuilder, db, security_manager
     from superset_config import kept_secret
@@ -73,7 +73,7 @@ def prepare() -> str:
 
 
 def import_assets() -> None:
-    """Brings database, datasets, charts and dashboard to what the files in `assets/` say."""
+    """Creates or updates database, datasets, charts and dashboard from the files in `assets/`."""
     from superset import db, security_manager
     from superset.commands.importers.v1.assets import ImportAssetsCommand
     from superset.connectors.sqla.models import SqlaTable

@@ -1,4 +1,4 @@
-"""Superset's settings: one user's own, on this machine alone, with nothing fetched from elsewhere.
+"""Superset's settings for one user on this machine; Superset downloads nothing.
 
 Superset reads this file where SUPERSET_CONFIG_PATH names it, as `serve.py` does.
 """
@@ -12,7 +12,7 @@ HOME = Path(os.environ["SUPERSET_HOME"])
 
 
 def kept_secret(name: str) -> str:
-    """A random word, the same on every start: made once, readable by its user alone."""
+    """A random secret that stays the same: created once, readable only by its user."""
     file = HOME / name
     if not file.exists():
         file.touch(mode=0o600)
@@ -23,7 +23,7 @@ def kept_secret(name: str) -> str:
 SECRET_KEY = kept_secret("secret_key")
 GUEST_TOKEN_JWT_SECRET = GLOBAL_ASYNC_QUERIES_JWT_SECRET = SECRET_KEY
 
-# Superset's own tables: users, charts, dashboards. Not the warehouse, and no data of it.
+# Superset's own tables: users, charts, dashboards. No data of the warehouse.
 SQLALCHEMY_DATABASE_URI = f"sqlite:///{HOME / 'superset.db'}"
 
 # What a page may fetch. Superset's default names map servers, font servers and a telemetry pixel.
@@ -45,5 +45,5 @@ TALISMAN_CONFIG = {
 # One process: counting in memory is enough.
 RATELIMIT_STORAGE_URI = "memory://"
 
-# It notes each table it makes and each page it serves.
+# It logs each table that it creates and each page that it serves.
 logging.disable(logging.WARNING)

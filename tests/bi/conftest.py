@@ -12,7 +12,7 @@ from selenium import webdriver
 from loader import ROOT, database
 from loader.commands.demo import DATABASE, demo
 
-# Superset is installed by `make bi` and `make test-bi`; whoever wants neither tests without it.
+# Superset is installed by `make bi` and `make test-bi`; without it, the other tests run.
 collect_ignore = [] if (ROOT / ".venv-bi/installed").exists() else ["test_superset.py"]
 
 

@@ -175,7 +175,7 @@ def _opened(superset: Superset, chromium: Chrome, chart: int) -> Rows:
 
 
 def _by_day_and_source(rows: Rows) -> set[tuple[Any, ...]]:
-    """A row a day and source, out of a row a day with a column a source, `conversions, google`."""
+    """One row per day and source, from rows per day with one column per source."""
     return {
         (_day(row["conversion_date"]), column.removeprefix("conversions, "), count)
         for row in rows

@@ -58,7 +58,7 @@ def test_every_documented_field_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("fault", RETRIED.values(), ids=RETRIED)
-def test_what_a_retry_can_help_is_tried_again(
+def test_a_retriable_error_is_tried_again(
     account: Setting, pauses: list[float], fault: bytes
 ) -> None:
     account.api.fault = once(fault, fault, fault, fault)
@@ -127,7 +127,7 @@ def test_a_redirect_is_not_followed(account: Setting) -> None:
     assert "RINGOSTAT_API_URL" in result.stderr
 
 
-def test_an_api_that_nobody_serves(account: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_that_does_not_answer(account: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGOSTAT_API_URL", "http://127.0.0.1:1")
     result = account.load(*PERIOD)
     assert result.exit_code == 1
@@ -149,7 +149,9 @@ def test_an_api_that_nobody_serves(account: Setting, monkeypatch: pytest.MonkeyP
         '[[{"calldate": "the database is asleep"}]]',
     ],
 )
-def test_what_is_no_list_of_calls_fails_with_a_quote(account: Setting, body: str) -> None:
+def test_an_answer_that_is_not_a_list_of_calls_fails_with_a_quote(
+    account: Setting, body: str
+) -> None:
     account.api.fault = always(response(body))
     result = account.load(*PERIOD)
     assert result.exit_code == 1
@@ -157,7 +159,7 @@ def test_what_is_no_list_of_calls_fails_with_a_quote(account: Setting, body: str
     assert account.raw() == []
 
 
-def test_a_quote_has_120_characters_at_the_most(account: Setting) -> None:
+def test_a_quote_has_at_most_120_characters(account: Setting) -> None:
     account.api.fault = always(response("<p>" + "many words " * 1000))
     result = account.load(*PERIOD)
     (quoted,) = re.findall(r"'(<p>.*?)' \(5 attempts\)", account.loads("error")[0][0])

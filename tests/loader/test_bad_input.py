@@ -43,7 +43,7 @@ def test_a_missing_key_of_a_name_of_its_own(
 
 
 @pytest.mark.parametrize("key", ["two words", "ключ", "a\nb"])
-def test_a_key_that_is_none_is_not_shown(
+def test_an_impossible_key_is_not_shown(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_AUTH_KEY", key)
@@ -128,7 +128,7 @@ def test_the_wrong_header(setting: Setting, seeds: Callable[..., Path]) -> None:
         (b"", ":1:1: the first line must name the columns"),
     ],
 )
-def test_a_file_that_is_no_such_csv(
+def test_a_file_that_is_not_valid_csv(
     setting: Setting, seeds: Callable[..., Path], command: str, content: bytes, what: str
 ) -> None:
     file = seeds()
@@ -156,7 +156,7 @@ def test_an_unreachable_postgres(
     assert setting.api.requests == []
 
 
-def test_a_postgres_without_the_right_to_create_schemas(
+def test_a_postgres_role_without_the_right_to_create_schemas(
     setting: Setting, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = f"reader_{warehouse['PGDATABASE']}"

@@ -97,7 +97,7 @@ def test_impossible_limits(
 
 @pytest.mark.parametrize("days", [1, 2, 3])
 def test_removals_are_seen_by_every_lookback(setting: Setting, days: int) -> None:
-    """All of the lookback, but for the latest 26 hours."""
+    """In the whole lookback, except in its latest 26 hours."""
     end = datetime(2024, 3, 20)
     setting.project.calls = calls_every(HOUR, datetime(2024, 3, 1), end)
     setting.load("--until", str(end))

@@ -109,7 +109,7 @@ def test_a_fault_of_a_tag_is_named_by_its_place(
     assert what in fault
 
 
-def test_all_faults_of_the_projects_are_told_at_once(folder: Path) -> None:
+def test_all_faults_of_the_projects_are_shown_at_once(folder: Path) -> None:
     faults = found(f"{HEADER}1,a,k,Kyiv,x,2024,1\n1,b,,UTC,,2024-01-01,TRUE\n", "projects.csv")
     assert [fault.split()[0] for fault in faults] == [
         "2:5:", "2:7:", "2:12:", "2:14:", "2:19:", "3:1:",
@@ -160,7 +160,7 @@ def test_faults_of_all_three_files_are_found_at_once(folder: Path) -> None:
         (CHANNELS.encode() + "11111,dst,1,ї,Щ".encode("cp1251"), ":2:13: not UTF-8"),
     ],
 )
-def test_a_file_that_is_no_such_csv(folder: Path, content: bytes, fault: str) -> None:
+def test_a_file_that_is_not_valid_csv(folder: Path, content: bytes, fault: str) -> None:
     Path("static_channels.csv").write_bytes(content)
     result = ringostat("channels", "check")
     assert result.exit_code == 1

@@ -408,7 +408,7 @@ def test_a_damaged_workbook_ends_in_a_line() -> None:
     assert 400 < refusals < 800
 
 
-def test_files_that_are_no_such_workbook() -> None:
+def test_files_that_are_not_workbooks() -> None:
     Path("channels.xlsx").write_text("no workbook")
     assert "not an XLSX workbook" in refused()[0]
     Path("channels.xlsx").unlink()

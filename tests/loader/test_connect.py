@@ -248,7 +248,7 @@ def test_a_zone_that_is_not_the_accounts(account: Callable[..., Sandbox], refuse
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01"])
-def test_a_first_day_that_cannot_be_meant(refused: Refused, day: str) -> None:
+def test_an_implausible_first_day(refused: Refused, day: str) -> None:
     assert "2000 to 2100" in refused(connect("--load-from", day))
 
 

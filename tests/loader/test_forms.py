@@ -118,13 +118,13 @@ def test_the_same_file_again_changes_nothing(conn: psycopg.Connection) -> None:
     assert landed(conn, "*") == before
 
 
-def test_what_a_form_without_an_id_is_told_by(conn: psycopg.Connection) -> None:
+def test_a_form_without_an_id_gets_a_hash_as_its_id(conn: psycopg.Connection) -> None:
     one = {"submitted_at": "2024-03-01 12:00:00", "name": "Ann"}
     import_it(lines(one, dict(reversed(one.items())), {**one, "name": "Bob"}))
     assert len(landed(conn)) == 2
 
 
-def test_a_changed_form_is_landed_anew_and_later(conn: psycopg.Connection) -> None:
+def test_a_changed_form_is_landed_again_with_a_later_time(conn: psycopg.Connection) -> None:
     import_it(lines(FORM, {**FORM, "form_id": "f2"}))
     before = landed(conn, "loaded_at, first_loaded_at, load_id")
     result = import_it(lines({**FORM, "name": "Ann"}, {**FORM, "form_id": "f2"}))

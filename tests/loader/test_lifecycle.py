@@ -366,7 +366,7 @@ def test_a_contact_goes_by_its_id(client: Setting) -> None:
     assert ("first",) not in client.raw("call_id")
 
 
-def test_what_is_remembered_does_not_tell_the_number(client: Setting) -> None:
+def test_the_deletion_list_does_not_reveal_the_number(client: Setting) -> None:
     hashed = [call_id for (call_id,) in client.raw("call_id") if call_id.startswith("sha256:")]
     delete_contacts("--caller", typed=NUMBER)
     kept = client.conn.execute("select deleted_contacts::text from ringostat_raw.deleted_contacts")
@@ -409,7 +409,7 @@ def test_rows_that_were_rejected_go_too_and_do_not_come_back(client: Setting, by
     assert client.conn.execute(rejected).fetchall() == [("not theirs",)]
 
 
-def test_marts_of_an_earlier_version_are_built_anew_first(client: Setting) -> None:
+def test_marts_of_an_earlier_version_must_be_built_first(client: Setting) -> None:
     client.conn.execute(
         "create schema ringostat_intermediate;"
         "create table ringostat_intermediate.int_contacts (project_id bigint, made_with text)"

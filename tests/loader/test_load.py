@@ -596,7 +596,9 @@ def test_a_fault_between_good_answers_is_not_seen(setting: Setting) -> None:
 # --- the zone ----------------------------------------------------------------------------------
 
 
-def test_a_zone_that_no_call_is_in_is_told(setting: Setting, seeds: Callable[..., Path]) -> None:
+def test_a_zone_that_no_call_agrees_with_is_a_warning(
+    setting: Setting, seeds: Callable[..., Path]
+) -> None:
     setting.project.calls = calls_every(HOUR, datetime(2024, 5, 1), datetime(2024, 5, 2))
     assert "WARNING" not in setting.load().stderr
     seeds("11111,Clinic,,Europe/Warsaw,,2024-01-01,true")
@@ -607,7 +609,7 @@ def test_a_zone_that_no_call_is_in_is_told(setting: Setting, seeds: Callable[...
 
 @pytest.mark.parametrize("option", ["--since", "--until"])
 @pytest.mark.parametrize("year", ["0001", "1999", "9999"])
-def test_a_year_that_cannot_be_meant(setting: Setting, option: str, year: str) -> None:
+def test_an_implausible_year(setting: Setting, option: str, year: str) -> None:
     result = setting.load(option, f"{year}-06-01")
     assert result.exit_code == 2
     assert option in result.stderr

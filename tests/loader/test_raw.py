@@ -105,7 +105,7 @@ VIEWS = ("loaded_ranges", "last_loads")
 
 @pytest.fixture
 def role(conn: psycopg.Connection) -> Iterator[str]:
-    """A role without any right. From `as_role` on, whoever connects is this role."""
+    """A role without any right. After `as_role`, every connection is of this role."""
     name = f"loader_{uuid4().hex}"
     conn.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
     yield name
@@ -182,7 +182,7 @@ def test_the_right_to_make_tables_is_named(
     assert f"grant usage, create on schema ringostat_raw to {role}" in result.stderr
 
 
-def test_what_a_role_may_not_add_is_named(
+def test_a_table_that_a_role_may_not_add_is_named(
     account: Setting, as_role: Callable[..., None], role: str
 ) -> None:
     raw.create_tables(account.conn)
@@ -218,7 +218,7 @@ def test_the_right_to_the_salt_is_named(
         "alter table ringostat_raw.calls drop column digest",
     ],
 )
-def test_what_is_missing_is_made_again(account: Setting, damage: str) -> None:
+def test_missing_tables_are_created_again(account: Setting, damage: str) -> None:
     account.load()
     before = [look(account.conn, view) for view in VIEWS]
     account.conn.execute(damage)

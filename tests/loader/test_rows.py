@@ -161,7 +161,7 @@ def test_a_list_of_48_000_calls_is_not_trusted(setting: Setting) -> None:
 # --- calls that are known already ------------------------------------------------------------
 
 
-def test_another_writing_of_the_same_is_no_change(setting: Setting) -> None:
+def test_the_same_json_written_differently_is_no_change(setting: Setting) -> None:
     row = call(NOON, "one")
     for text in (json.dumps([row]), json.dumps([row], indent=1, sort_keys=True)):
         setting.api.fault = always(response(text))
@@ -241,12 +241,12 @@ def test_a_row_too_deep_for_a_parser_does_not_hide_the_others(rows: list[dict]) 
 
 
 @given(json_values(plain))
-def test_what_can_be_stored_stays_as_it_is(rows: list[dict]) -> None:
+def test_storable_text_stays_as_it_is(rows: list[dict]) -> None:
     assert [json.loads(storable(json.dumps(row).encode())) for row in rows] == rows
 
 
 @given(json_values(hostile))
-def test_what_cannot_be_stored_is_replaced(rows: list[dict]) -> None:
+def test_text_that_cannot_be_stored_is_replaced(rows: list[dict]) -> None:
     for row in rows:
         text = storable(json.dumps(row).encode())
         assert isinstance(json.loads(text), dict)

@@ -57,7 +57,7 @@ def test_run_loads_and_builds(setting: Setting, built: list) -> None:
     assert built == [()]
 
 
-def test_run_builds_all_tables_anew_if_asked_to(setting: Setting, built: list) -> None:
+def test_run_rebuilds_all_tables_on_request(setting: Setting, built: list) -> None:
     result = ringostat("run", "--until", "2024-02-01", "--full-refresh")
     assert result.exit_code == 0, result.output
     assert built == [("--full-refresh",)]

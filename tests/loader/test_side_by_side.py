@@ -94,7 +94,7 @@ def test_no_key_at_all_is_a_configuration_error(
     assert conn.execute("select to_regnamespace('ringostat_raw')").fetchone() == (None,)
 
 
-def test_an_error_that_nobody_foresaw(three: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error(three: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     merge = landing.merge
 
     def fail(run: Run, staged: landing.Staged) -> landing.Landed:

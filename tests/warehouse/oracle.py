@@ -279,7 +279,7 @@ def attribution(
 ) -> Attribution:
     """A static channel, else the visit's UTM values, else the unknown three.
 
-    “Nothing is ever dropped for want of attribution.”
+    “A conversion is never dropped because its source is unknown.”
     """
     channel = static_channel(conversion, day, channels)
     if channel:

@@ -312,7 +312,7 @@ def test_the_utm_values_of_a_form_are_its_visit(field: str) -> None:
     ("pool", "reason"),
     [("Billboard", "unmapped_pool"), ("", "no_pool"), (None, "no_pool"), (" \u00a0", "no_pool")],
 )
-def test_what_nothing_attributes_is_unknown(pool: str | None, reason: str) -> None:
+def test_without_a_channel_or_a_visit_the_source_is_unknown(pool: str | None, reason: str) -> None:
     blank_visit = {"client_id": " ", "landing": None, "utm_source": "google"}
     row = the_conversion(call(pool_name=pool, **blank_visit))
     assert row["unknown_reason"] == reason

@@ -54,7 +54,7 @@ def test_an_empty_warehouse_and_empty_seeds_build(
     assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
 
 
-def test_views_upon_the_marts_survive_a_build(raw: psycopg.Connection, build: Build) -> None:
+def test_views_on_the_marts_survive_a_build(raw: psycopg.Connection, build: Build) -> None:
     build()
     raw.execute("create view public.theirs as select * from ringostat_marts.rpt_conversions_daily")
     _land(raw, "b", caller="380002")
@@ -494,9 +494,7 @@ def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
     assert _one(raw, "select source_id from ringostat_marts.fct_conversions") == "c"
 
 
-def test_a_field_nobody_has_heard_of_is_a_warning(
-    raw: psycopg.Connection, dbt_folder: Path
-) -> None:
+def test_an_unknown_field_is_a_warning(raw: psycopg.Connection, dbt_folder: Path) -> None:
     _land(raw, "b", mood="cheerful")
     tested = _dbt(dbt_folder, "test", "--select", "assert_api_fields_are_known")
     assert tested.returncode == 0, tested.stdout

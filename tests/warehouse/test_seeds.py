@@ -130,7 +130,7 @@ def test_a_fault_in_one_file_leaves_the_marts_as_they_were(
     ],
 )
 @pytest.mark.slow
-def test_a_file_that_is_no_such_csv_leaves_the_marts_as_they_were(
+def test_a_file_that_is_not_valid_csv_leaves_the_marts_as_they_were(
     content: bytes, built: psycopg.Connection, seeds: Path, dbt_folder: Path
 ) -> None:
     before = marts(built)
