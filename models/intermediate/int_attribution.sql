@@ -13,7 +13,6 @@
         materialized='incremental',
         unique_key=['project_id', 'attribution_key'],
         incremental_strategy='delete+insert',
-        on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'attribution_key', 'starts_on'], 'unique': true},
             {'columns': ['project_id', 'staged_at', 'attribution_key']},

@@ -8,8 +8,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'attribution_key'],
-        incremental_strategy='merge',
-        on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'attribution_key'], 'unique': true},
             {'columns': ['project_id', 'staged_at']},

@@ -25,8 +25,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'contact_id'],
-        incremental_strategy='merge',
-        on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'contact_id'], 'unique': true},
             {'columns': ['project_id', 'staged_at']},

@@ -9,8 +9,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'tag_key'],
-        incremental_strategy='merge',
-        on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'tag_key'], 'unique': true},
         ],

@@ -6,8 +6,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'parameter', 'parameter_value', 'tag'],
-        incremental_strategy='replace',
-        on_schema_change='append_new_columns',
     )
 }}
 

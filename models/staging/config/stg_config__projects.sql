@@ -8,8 +8,6 @@
     config(
         materialized='incremental',
         unique_key='project_id',
-        incremental_strategy='replace',
-        on_schema_change='append_new_columns',
         indexes=[{'columns': ['project_id'], 'unique': true}],
     )
 }}

@@ -6,8 +6,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'channel_id'],
-        incremental_strategy='replace',
-        on_schema_change='append_new_columns',
         indexes=[{'columns': ['project_id', 'channel_id'], 'unique': true}],
     )
 }}

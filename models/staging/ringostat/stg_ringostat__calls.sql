@@ -8,8 +8,6 @@
     config(
         materialized='incremental',
         unique_key=['project_id', 'call_id'],
-        incremental_strategy='merge',
-        on_schema_change='fail',
         indexes=[
             {'columns': ['project_id', 'call_id'], 'unique': true},
             {'columns': ['project_id', 'staged_at', 'loaded_at']},
