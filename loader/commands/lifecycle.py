@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from loader import csv_file, database, deletions, projects, raw, settings
+from loader import csv_file, deletions, projects, raw, settings
 from loader.commands import seeds
 from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 
 # In int_contacts: the column that identifies a contact, and the watermark.
-_CONVERSION_KEY = "contact_id"
+_CONTACT_KEY = "contact_id"
 _CLOCK = "staged_at"
 
 # As in the macro public_id: what the marts show instead of an id that is a hash.
@@ -216,17 +216,17 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
                     query = sql.SQL("delete from {} where project_id = %s and {} = any(%s)")
                     names = sql.Identifier(*table), sql.Identifier(f"{kind}_id")
                     conn.execute(query.format(*names), [project.project_id, ids])
-        _delete_from_conversions(conn, contacts, stored)
+        _delete_from_int_contacts(conn, contacts, stored)
         _delete_unused_keys(conn, project, stored)
 
 
 def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
-    """Raises LoadError if an earlier version made the tables in which dbt holds contacts."""
-    table = (settings.schema("intermediate"), "int_contacts")
-    if table in _tables(conn) and not database.has_columns(conn, table, _CONVERSION_KEY, _CLOCK):
+    """Raises LoadError if the table is still there in which earlier versions held contacts."""
+    table = (settings.schema("intermediate"), "int_conversions")
+    if table in _tables(conn):
         raise LoadError(
-            f"an earlier version made {'.'.join(table)}: run dbt build --full-refresh first, so "
-            "that the contacts can be deleted from it too"
+            f"{'.'.join(table)} is of an earlier version and holds contacts too: run "
+            "`ringostat run --full-refresh` first, which drops it unless a view of yours reads it"
         )
 
 
@@ -292,7 +292,7 @@ def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind,
             )
 
 
-def _delete_from_conversions(
+def _delete_from_int_contacts(
     conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
 ) -> None:
     table = (settings.schema("intermediate"), "int_contacts")
@@ -301,7 +301,7 @@ def _delete_from_conversions(
     project_id = contacts.project.project_id
     keys = [f"call:{call_id}" for call_id in contacts.calls]
     keys += [f"form:{form_id}" for form_id in contacts.forms]
-    names = {"table": sql.Identifier(*table), "key": sql.Identifier(_CONVERSION_KEY)}
+    names = {"table": sql.Identifier(*table), "key": sql.Identifier(_CONTACT_KEY)}
     conn.execute(
         sql.SQL("delete from {table} where project_id = %s and {key} = any(%s)").format(**names),
         [project_id, keys],

@@ -135,9 +135,9 @@ def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
 
 def _built(conn: psycopg.Connection, project: Project) -> _Built:
     staging = (settings.schema("staging"), "stg_ringostat__calls")
-    conversions = (settings.schema("intermediate"), "int_contacts")
+    contacts = (settings.schema("intermediate"), "int_contacts")
     # Tables of an earlier version lack the clock: the next build replaces them.
-    if not all(has_columns(conn, table, _CLOCK) for table in (staging, conversions)):
+    if not all(has_columns(conn, table, _CLOCK) for table in (staging, contacts)):
         return _Built()
     query = sql.SQL(
         """
@@ -152,7 +152,7 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
                 ) as staged_until,
                 (
                     select {clock}
-                    from {conversions}
+                    from {contacts}
                     where project_id = %(project_id)s
                     order by {clock} desc
                     limit 1
@@ -197,7 +197,7 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
         """
     ).format(
         staging=sql.Identifier(*staging),
-        conversions=sql.Identifier(*conversions),
+        contacts=sql.Identifier(*contacts),
         clock=sql.Identifier(_CLOCK),
     )
     return only_row(

@@ -32,6 +32,7 @@ create view ringostat_marts.fct_conversions as
     inner join ringostat_staging.stg_config__projects as projects using (project_id);
 create schema bi;
 create view bi.of_marts as select * from ringostat_marts.fct_conversions;
+create view bi.of_contacts as select * from ringostat_intermediate.int_conversions;
 """
 
 
@@ -53,7 +54,12 @@ def test_older_tables_are_refused_until_a_full_refresh(
     build("--full-refresh")
     sources = "select string_agg(source_id, ',' order by source_id)"
     assert one(raw, f"{sources} from ringostat_marts.fct_conversions") == "a,f"
-    # Nothing that holds phone numbers stays behind under a name that no model has today.
-    assert one(raw, "select to_regclass('ringostat_intermediate.int_conversions') is null")
-    # A view of other people's has to be created again.
+    # A user's own view on the marts has to be created again.
     assert one(raw, "select to_regclass('bi.of_marts') is null")
+
+    # A table that holds phone numbers under an old name goes as soon as no view reads it.
+    old_table = "select to_regclass('ringostat_intermediate.int_conversions') is not null"
+    assert one(raw, old_table)
+    raw.execute("drop view bi.of_contacts")
+    build()
+    assert not one(raw, old_table)
