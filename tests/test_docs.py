@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,17 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_a_column_text_that_two_models_share_is_a_doc_block() -> None:
+    written: Counter[str] = Counter()
+    for path in (ROOT / "models").rglob("*.yml"):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tables = [*content.get("models", []), *content.get("seeds", [])]
+        for source in content.get("sources", []):
+            tables += source["tables"]
+        for table in tables:
+            for column in table.get("columns", []):
+                written[column["description"]] += "doc(" not in column["description"]
+    assert written
+    assert [text for text, times in written.items() if times > 1] == []
