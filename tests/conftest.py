@@ -40,10 +40,18 @@ def server() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def database_name() -> str:
+    """The same for all tests: dbt parses the whole project again if its database changes."""
+    return f"test_{uuid4().hex}"
+
+
 @pytest.fixture
-def warehouse(server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def warehouse(
+    server: dict[str, str], database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
     """A new, empty database: its PG*, which the environment has too, for child processes."""
-    name = f"test_{uuid4().hex}"
+    name = database_name
     with database.connect(server) as conn:
         conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     found = {**server, "PGDATABASE": name}

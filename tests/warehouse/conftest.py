@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from loader import database
+from loader import ROOT, database
 from loader import raw as raw_tables
-from loader.commands.dbt import dbt
+from loader.commands import dbt
 
+from . import dbt_server, support
 from .support import CHANNELS, ONE_PROJECT, TAGS, land
+
+
+@pytest.fixture(scope="session")
+def quick_dbt() -> Iterator[tuple[str, ...]]:
+    """The command that runs dbt without importing it first."""
+    # pytest's own temporary folders have paths too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="dbt"))
+    path = str(folder / "socket")
+    serving = subprocess.Popen(
+        [sys.executable, "-m", dbt_server.__name__, path], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        assert serving.stdout.readline() == b"ready\n"
+        yield sys.executable, "-S", "-E", dbt_server.__file__, path
+    finally:
+        serving.kill()
+        serving.communicate()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def dbt_starts_quickly(quick_dbt: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dbt, "_PROGRAM", quick_dbt)
+    monkeypatch.setattr(support, "DBT", quick_dbt)
 
 
 @pytest.fixture(scope="session")
@@ -27,28 +57,37 @@ def build(
     dbt_folder: Path, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """`build(*arguments, **vars)`: seeds and models of the seeds in RINGOSTAT_SEEDS, no tests."""
-    monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target"))
     monkeypatch.setenv("DBT_LOG_PATH", str(dbt_folder / "logs"))
 
     def run(*arguments: str, **variables: object) -> None:
+        # dbt parses the whole project again if its vars are not those of the same folder.
+        given = json.dumps(variables, sort_keys=True)
+        target = f"target_{sha256(given.encode()).hexdigest()}" if variables else "target"
+        monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / target))
         assert database.environment() == warehouse, "not the database of this test"
         assert warehouse["PGDATABASE"].startswith("test_")
         if "--select" not in arguments and "--with-tests" not in arguments:
             arguments += ("--exclude-resource-type", "test", "unit_test")
         arguments = tuple(word for word in arguments if word != "--with-tests")
-        assert dbt("build", "--quiet", "--vars", json.dumps(variables), *arguments) == 0
+        assert dbt.dbt("build", "--quiet", "--vars", given, *arguments) == 0
 
     return run
 
 
 @pytest.fixture
-def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of seeds with one project in it."""
-    (tmp_path / "projects.csv").write_text(ONE_PROJECT)
-    (tmp_path / "static_channels.csv").write_text(CHANNELS)
-    (tmp_path / "kpi_tags.csv").write_text(TAGS)
-    monkeypatch.setenv("RINGOSTAT_SEEDS", str(tmp_path))
-    return tmp_path
+def seeds(dbt_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of seeds with one project in it.
+
+    It has the same name in all tests: dbt parses the whole project again if the name changes.
+    """
+    folder = dbt_folder / "seeds"
+    folder.mkdir()
+    (folder / "projects.csv").write_text(ONE_PROJECT)
+    (folder / "static_channels.csv").write_text(CHANNELS)
+    (folder / "kpi_tags.csv").write_text(TAGS)
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

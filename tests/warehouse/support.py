@@ -20,6 +20,8 @@ CHANNELS = (
     "valid_from,valid_to\n"
 )
 TAGS = "project_id,parameter,parameter_value,tag\n"
+# The command that runs dbt; `dbt_starts_quickly` sets a quicker one.
+DBT = (str(Path(sys.executable).with_name("dbt")),)
 ONE_PROJECT = PROJECTS + "1,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
 
 
@@ -43,14 +45,18 @@ def land_form(conn: psycopg.Connection, form_id: str) -> None:
 
 
 def run_dbt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_program(folder, "dbt", "--no-use-colors", *arguments, "--profiles-dir", str(folder))
+    return _run(folder, *DBT, "--no-use-colors", *arguments, "--profiles-dir", str(folder))
 
 
 def run_program(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A program of the virtual environment in the project's folder, on the test's warehouse."""
+    return _run(folder, str(Path(sys.executable).with_name(program)), *arguments)
+
+
+def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     (folder / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
     return subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments],
+        command,
         cwd=ROOT,
         env={
             **os.environ,

@@ -294,7 +294,12 @@ def _salt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("hours", "shown", "expected"),
-    [((1, 1), "PASS", 0), ((1, 30), "WARN", 0), ((1, 60), "ERROR", 1), ((1, None), "ERROR", 1)],
+    [
+        ((1, 1), "PASS", 0),
+        pytest.param((1, 30), "WARN", 0, marks=pytest.mark.slow),
+        pytest.param((1, 60), "ERROR", 1, marks=pytest.mark.slow),
+        ((1, None), "ERROR", 1),
+    ],
 )
 def test_source_freshness_is_that_of_the_active_project_that_was_landed_longest_ago(
     hours: tuple[int, int | None],

@@ -95,9 +95,9 @@ EDIT = {
 @pytest.mark.parametrize(
     ("name", "row"),
     [
-        ("projects", "2,Two,,Europe/Kiew,,2024-01-01,true"),
         ("static_channels", "1,pool_name,Radio,s,t,c,01.10.2026,"),
-        ("kpi_tags", "1,disposition,PROPER,"),
+        pytest.param("projects", "2,Two,,Europe/Kiew,,2024-01-01,true", marks=pytest.mark.slow),
+        pytest.param("kpi_tags", "1,disposition,PROPER,", marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_in_one_file_leaves_the_marts_as_they_were(
