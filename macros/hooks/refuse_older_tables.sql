@@ -3,28 +3,29 @@
     until somebody asks for a full refresh. Otherwise the build would replace what it can, dropping
     the views on it, and stop at the first table that lacks a column.
 
-    Staging keeps its configuration in tables, and what is incremental has the clock `staged_at`:
-    whatever has neither is older.
+    A table is older if it is a view there, or lacks a column that its model has today.
 #}
 {% macro refuse_older_tables() %}
     {%- if execute and not flags.FULL_REFRESH -%}
     {%- set tables = [] -%}
     {%- for node in graph.nodes.values()
         if node.config.materialized == 'incremental' and node.package_name == 'ringostat' -%}
+        {#- `replace` adds the columns that are missing. -#}
+        {%- set columns = [] if node.config.incremental_strategy == 'replace' else node.columns -%}
         {%- do tables.append(
             '(' ~ dbt.string_literal(node.schema) ~ ', ' ~ dbt.string_literal(node.alias) ~ ', '
-            ~ (node.config.incremental_strategy != 'replace') ~ ')'
+            ~ dbt.string_literal('{' ~ columns | join(',') ~ '}') ~ '::text[])'
         ) -%}
     {%- endfor -%}
     {%- set older = run_query(
         "select expected.schema_name || '.' || expected.name"
-        ~ " from (values " ~ tables | join(', ') ~ ") as expected (schema_name, name, has_clock)"
+        ~ " from (values " ~ tables | join(', ') ~ ") as expected (schema_name, name, columns)"
         ~ " inner join pg_namespace as schemas on expected.schema_name = schemas.nspname"
         ~ " inner join pg_class as built"
         ~ " on schemas.oid = built.relnamespace and expected.name = built.relname"
-        ~ " where built.relkind = 'v' or expected.has_clock and not exists ("
-        ~ " select from pg_attribute"
-        ~ " where attrelid = built.oid and attname = 'staged_at' and not attisdropped)"
+        ~ " where built.relkind = 'v' or not expected.columns <@ array("
+        ~ " select attname::text from pg_attribute"
+        ~ " where attrelid = built.oid and not attisdropped)"
         ~ " order by 1"
     ).columns[0].values() -%}
     {%- if older -%}

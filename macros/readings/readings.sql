@@ -49,19 +49,31 @@
 {%- endmacro %}
 
 
-{# The digits of a phone number, null if there are none: `+380 44 111` and `38044111` are one. #}
+{#
+    The digits of a phone number, null if there are none: `+380 44 111` and `38044111` are one. If a
+    name stands before it, as in `"Shop 2" <38044111>`, the number is what stands in the last angle
+    brackets.
+#}
 {% macro digits(value) -%}
-    nullif(regexp_replace({{ value }}, '[^0-9]', '', 'g'), '')
+    nullif(
+        regexp_replace(
+            coalesce(substring({{ value }} from '.*<([^<>]*)>'), {{ value }}), '[^0-9]', '', 'g'
+        ),
+        ''
+    )
+{%- endmacro %}
+
+
+{# 150, "150" and "150.50" are numbers; anything else is null, never an error. #}
+{% macro decimal_number(value) -%}
+    case
+        when btrim({{ value }}, {{ whitespace() }}) ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$'
+            then btrim({{ value }}, {{ whitespace() }})::numeric
+    end
 {%- endmacro %}
 
 
 {# `no_answer`, `NO-ANSWER` and `No  Answer` are one disposition: `NO ANSWER`. #}
 {% macro normalised_disposition(value) -%}
     btrim(regexp_replace(upper({{ value }}), E'[_+\\- \t\n\r\f\v\u00a0]+', ' ', 'g'))
-{%- endmacro %}
-
-
-{# Calls with these dispositions became a conversation. #}
-{% macro is_answered(disposition) -%}
-    coalesce({{ normalised_disposition(disposition) }} in ('ANSWERED', 'PROPER', 'REPEATED'), false)
 {%- endmacro %}

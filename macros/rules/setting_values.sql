@@ -15,6 +15,10 @@
         'ringostat_excluded_call_types': {
             'kind': 'words', 'must': 'be a list of call types in lower case, e.g. [out, transitout]'
         },
+        'ringostat_transfer_seconds': {
+            'kind': 'whole', 'least': 0, 'most': 3600,
+            'must': 'be a whole number of seconds from 0 to 3600',
+        },
         'ringostat_primary_rule': {
             'one_of': ['vendor', 'first_contact'], 'must': 'be one of vendor, first_contact'
         },

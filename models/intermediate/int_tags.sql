@@ -72,9 +72,10 @@ tagged as (
             when projects.has_tags then matches.tags is not null
             -- In a project without tags, any category makes a call a quality call.
             else
-                not {{ is_blank('keys.category_number') }}
-                and btrim(keys.category_number, {{ whitespace() }}) <> '-1'
+                {{ has_category('keys.category_number') }}
         end as is_tagged,
+        keys.category_number,
+        {{ decimal_number('keys.category_mark') }} as category_value,
         keys.staged_at,
         projects.made_with
     from keys

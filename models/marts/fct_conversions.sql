@@ -17,6 +17,41 @@ tags as (
     select * from {{ ref('int_tags') }}
 ),
 
+-- A transferred call has the tags of all its legs.
+tagged as (
+    select
+        conversions.*,
+        case
+            when conversions.tag_keys is null then tags.is_tagged
+            else (
+                select bool_or(of_legs.is_tagged)
+                from tags as of_legs
+                where
+                    conversions.project_id = of_legs.project_id
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid [])
+            )
+        end as is_tagged,
+        case
+            when conversions.tag_keys is null then tags.tags
+            else array(
+                select distinct of_leg.tag collate "C"
+                from tags as of_legs
+                cross join lateral unnest(of_legs.tags) as of_leg (tag)
+                where
+                    conversions.project_id = of_legs.project_id
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid [])
+                order by of_leg.tag collate "C"
+            )
+        end as tags,
+        tags.category_number,
+        tags.category_value
+    from conversions
+    inner join tags
+        on
+            conversions.project_id = tags.project_id
+            and conversions.tag_key = tags.tag_key
+),
+
 final as (
     select
         conversions.conversion_id,
@@ -44,11 +79,11 @@ final as (
         attribution.utm_term,
 
         -- whether it counts
-        tags.is_tagged,
+        conversions.is_tagged,
         conversions.is_primary,
-        {{ is_counted('projects.kpi_mode', 'tags.is_tagged', 'conversions.is_primary') }}
+        {{ is_counted('projects.kpi_mode', 'conversions.is_tagged', 'conversions.is_primary') }}
             as is_counted,
-        tags.tags,
+        conversions.tags,
 
         -- the call
         conversions.disposition,
@@ -57,8 +92,12 @@ final as (
         conversions.talk_seconds,
 
         conversions.caller_key,
-        conversions.loaded_at
-    from conversions
+        conversions.loaded_at,
+
+        conversions.legs,
+        conversions.category_number,
+        conversions.category_value
+    from tagged as conversions
     inner join projects
         on conversions.project_id = projects.project_id
     inner join attribution
@@ -67,10 +106,6 @@ final as (
             and conversions.attribution_key = attribution.attribution_key
             and conversions.conversion_date >= attribution.starts_on
             and conversions.conversion_date < attribution.ends_before
-    inner join tags
-        on
-            conversions.project_id = tags.project_id
-            and conversions.tag_key = tags.tag_key
 )
 
 select * from final

@@ -25,7 +25,11 @@ final as (
         count(*) filter (where is_answered) as answered,
         count(*) filter (where not is_answered) as missed,
         coalesce(sum(talk_seconds), 0)::bigint as talk_seconds,
-        count(distinct caller_key) as unique_callers
+        count(distinct caller_key) as unique_callers,
+        count(*) filter (where is_answered is null and conversion_type <> 'form') as in_progress,
+
+        -- of those that the KPI mode counts
+        coalesce(sum(category_value) filter (where is_counted), 0) as category_value
     from conversions
     group by
         conversion_date,

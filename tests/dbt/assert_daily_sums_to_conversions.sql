@@ -12,7 +12,9 @@ in_daily as (
         sum(conversions_tagged_primary) as conversions_tagged_primary,
         sum(answered) as answered,
         sum(missed) as missed,
-        sum(talk_seconds) as talk_seconds
+        sum(talk_seconds) as talk_seconds,
+        sum(in_progress) as in_progress,
+        sum(category_value) as category_value
     from {{ ref('rpt_conversions_daily') }}
     group by project_id
 ),
@@ -27,7 +29,9 @@ in_fact as (
         sum((is_tagged and is_primary)::int) as conversions_tagged_primary,
         coalesce(sum(is_answered::int), 0) as answered,
         coalesce(sum(1 - is_answered::int), 0) as missed,
-        coalesce(sum(talk_seconds), 0) as talk_seconds
+        coalesce(sum(talk_seconds), 0) as talk_seconds,
+        sum((is_answered is null and conversion_type <> 'form')::int) as in_progress,
+        coalesce(sum(category_value) filter (where is_counted), 0) as category_value
     from {{ ref('fct_conversions') }}
     group by project_id
 )

@@ -131,6 +131,8 @@ ODD_DISPOSITIONS = (
     "FAILED FORBIDDEN DESTINATION",
     "DECLINE",
     "IN PROGRESS",
+    "in_progress",
+    "Calling",
     "NOT ANSWERED",
     "-",
     7,
@@ -138,7 +140,7 @@ ODD_DISPOSITIONS = (
 )
 CATEGORIES = (-1, -1, 101, 5)
 ODD_CATEGORIES = ("-1", " -1 ", "101", " 101", "5", 0, "0", "VIP", "none", *BLANKS)
-MARKS = (0, "0", 3, "3", 5, None, ABSENT)
+MARKS = (0, "0", 3, "3", 5, "150.50", 99.9, "5 points", None, ABSENT)
 EMPLOYEES = (-1, "-1", 7, "7", None, ABSENT)
 SECONDS = (0, 7, 36, "36", 425, 61)
 ODD_SECONDS = (
@@ -167,11 +169,14 @@ CALL_COUNTERS = (1, 1, 2, 3, "1", "2")
 ODD_CALL_COUNTERS = (" 1 ", "1.0", "1.9", "01", 0, -1, "first", "1e0", *BLANKS)
 CLIENT_IDS = ("1169999034.15555555108", 1169999034)
 LANDINGS = ("localhost/", "https://shop.example/?q=вікна")
+REFERRERS = ("http://localhost:3000/", "android-app://com.google")
+ADDRESSES = ("10.10.10.10", "2001:db8::1")
 UTM_PLACEHOLDERS = ("(direct)", "(none)", "(not set)", "Google", " google", "none", 2026)
 ANONYMOUS = ("anonymous", "Anonymous", "٣٨٠٤٤", '"ivanov" <ivanov>', *BLANKS)
 
 LOADED_DAYS = 400  # enough for both clock changes of a year
 WINDOWS = (7, 30)  # days of silence to straddle: what tests set as the primary window
+TRANSFERRED_AFTER = (0, 0, 0, 1, 60, 119, 120, 121, 300)  # seconds
 SECOND = timedelta(seconds=1)
 
 
@@ -369,9 +374,32 @@ def random_calls(rng: Random, profile: Profile, seen: list[Contact], count: int)
     for _ in range(count):
         call = random_call(rng, profile, seen)
         calls.append(call)
+        if rng.random() < 0.25:
+            calls += random_legs(rng, profile, call)
         if rng.random() < 0.06:
             calls.append(present({**call, **random_outcome(rng), **random_category(rng)}))
     return calls
+
+
+def random_legs(rng: Random, profile: Profile, call: Row) -> list[Row]:
+    """The rows that Ringostat adds when the call is transferred, and near misses of such rows."""
+    legs, at = [], moment(text(call, "calldate"), profile.zone)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        at += rng.choice(TRANSFERRED_AFTER) * SECOND
+        leg = {
+            **call,
+            "calldate": spelled_moment(rng, within(profile, at), profile.zone),
+            "uniqueid": f"{rng.choice('AZaz')}{rng.getrandbits(40)}",
+            **random_outcome(rng),
+            **random_category(rng),
+            "call_type": rng.choice(("transitin",) * 5 + ("TransitIn ", "in", "transitout")),
+        }
+        if rng.random() < 0.3:
+            leg.update({"pool_name": random_pool(rng, profile), **random_visit(rng)})
+        if rng.random() < 0.1:
+            leg.update(random_caller(rng, rng.choice(profile.callers)))
+        legs.append(present(leg))
+    return legs
 
 
 def random_call(rng: Random, profile: Profile, seen: list[Contact]) -> Row:
@@ -402,8 +430,6 @@ def random_call(rng: Random, profile: Profile, seen: list[Contact]) -> Row:
             "employee_number": rng.choice(EMPLOYEES),
             "employee_mark": rng.choice(MARKS),
             "connected_with": rng.choice(("380441119999", "")),
-            "remote_ip": "10.10.10.10",
-            "refferrer": "http://localhost:3000/",
             "has_recording": rng.choice(("0", "1")),
             "call_card": "https://app.ringostat.com/project/callcards/card/x/"
             f"?project_id={profile.project_id}",
@@ -487,10 +513,12 @@ def random_category(rng: Random) -> Row:
 
 
 def random_visit(rng: Random) -> Row:
-    """A visit known by both fields, by one of them, or (half of the time) not at all."""
+    """A visit known by one field or more, or (half of the time) not at all."""
     return {
-        "client_id": rng.choice(CLIENT_IDS if rng.random() < 0.3 else BLANKS),
-        "landing": rng.choice(LANDINGS if rng.random() < 0.3 else BLANKS),
+        "client_id": rng.choice(CLIENT_IDS if rng.random() < 0.2 else BLANKS),
+        "landing": rng.choice(LANDINGS if rng.random() < 0.2 else BLANKS),
+        "refferrer": rng.choice(REFERRERS if rng.random() < 0.1 else BLANKS),
+        "remote_ip": rng.choice(ADDRESSES if rng.random() < 0.1 else BLANKS),
     }
 
 
@@ -517,6 +545,8 @@ def spelled(rng: Random, caller: str) -> object:
             f"+{caller}",
             f"{caller[:2]} {caller[2:5]} {caller[5:8]}-{caller[8:]}",
             f"+{caller[:2]}\u00a0({caller[2:5]}) {caller[5:]}",
+            f'"Shop 2" <{caller}>',
+            f'"24/7 <main>" <+{caller}>',
             # As a JSON number it would lose a leading zero.
             caller if caller.startswith("0") else int(caller),
         )

@@ -19,7 +19,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -45,7 +45,10 @@ UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_te
 # All that a form has in common with a call; it has none of a call's other fields.
 FORM_FIELDS = ("pool_name", "client_id", "landing", *UTM_FIELDS, "tag")
 
-ANSWERED_DISPOSITIONS = {"ANSWERED", "PROPER", "REPEATED"}
+# The best one first.
+ANSWERED_DISPOSITIONS = ("PROPER", "REPEATED", "ANSWERED")
+IN_PROGRESS = ("", "CALLING", "IN PROGRESS")
+VISIT_FIELDS = ("client_id", "landing", "refferrer", "remote_ip")
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Settings:
 
     kpi_mode: str = "all"
     excluded_call_types: tuple[str, ...] = ("out", "transitout")
+    transfer_seconds: int = 120
     primary_rule: str = "vendor"
     primary_window_days: int | None = None
     unknown_campaign: str = "Неизвестная кампания"
@@ -99,9 +103,19 @@ def flag(value: str | None) -> bool | None:
     )
 
 
+def decimal(value: str | None) -> Decimal | None:
+    """A number of at most 15 digits and 6 decimals; anything else is null."""
+    found = re.fullmatch(
+        rf"[{SPACES}]*(-?[0-9]{{1,15}}(?:\.[0-9]{{1,6}})?)[{SPACES}]*", value or ""
+    )
+    return Decimal(found[1]) if found else None
+
+
 def digits(value: str | None) -> str:
-    """The digits 0-9 of a phone number: `+38 (044) 111` and `38044111` are one number."""
-    return re.sub(r"[^0-9]", "", value or "")
+    """The digits 0-9 of a phone number: `+38 (044) 111` and `38044111` are one number. “Of
+    `"Name" <380…>` the number in the brackets”, the last ones."""
+    in_brackets = re.findall(r"<([^<>]*)>", value or "")
+    return re.sub(r"[^0-9]", "", in_brackets[-1] if in_brackets else value or "")
 
 
 def moment(answered: str, zone: ZoneInfo) -> datetime:
@@ -131,6 +145,12 @@ class Conversion:
     occurred_at: datetime
     digits: str
     payload: Payload
+    # The rows of the log that follow the first one and are the same request.
+    legs: tuple[Conversion, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Conversion, ...]:
+        return (self, *self.legs)
 
     @property
     def is_form(self) -> bool:
@@ -206,13 +226,42 @@ def loaded_history(
     project_id, zone = int(project["project_id"]), ZoneInfo(project["time_zone"])
     last_calls = {call_id(call): call for call in calls}.values()
     last_forms = {text(form, "form_id"): form for form in forms}.values()
-    conversions = [
-        call_conversion(project_id, call, zone)
-        for call in last_calls
-        if not is_excluded(call, settings)
-    ]
+    conversions = requests(
+        [
+            call_conversion(project_id, call, zone)
+            for call in last_calls
+            if not is_excluded(call, settings)
+        ],
+        settings,
+    )
     conversions += [form_conversion(project_id, form, zone) for form in last_forms]
     return sorted(conversions, key=lambda one: (one.occurred_at, one.origin, one.landed_id))
+
+
+def requests(rows: Iterable[Conversion], settings: Settings) -> list[Conversion]:
+    """“A `transitin` that begins at most `ringostat_transfer_seconds` after another incoming row of
+    the same project and caller is a leg of that request. Legs chain. A `transitin` alone, or
+    without a caller's number, is a conversion.” With 0 “every row counts by itself”.
+
+    Both may begin in the same second: then the transferred call is the earlier one.
+    """
+    limit, found = timedelta(seconds=settings.transfer_seconds), []
+    latest: dict[str, tuple[int, datetime]] = {}  # of each caller: which request, and its last row
+    for row in sorted(rows, key=lambda one: (one.occurred_at, is_transfer(one), one.landed_id)):
+        if limit and row.digits in latest and is_transfer(row):
+            place, begun_at = latest[row.digits]
+            if row.occurred_at - begun_at <= limit:
+                found[place] = replace(found[place], legs=(*found[place].legs, row))
+                latest[row.digits] = place, row.occurred_at
+                continue
+        if row.digits:
+            latest[row.digits] = len(found), row.occurred_at
+        found.append(row)
+    return found
+
+
+def is_transfer(row: Conversion) -> bool:
+    return call_type(row.payload) == "transitin"
 
 
 # -------------------------------------------------------------------------------------- attribution
@@ -263,8 +312,8 @@ def static_channel(
 
 
 def has_visit(conversion: Conversion) -> bool:
-    """“The call has a visit (`client_id` or `landing` not blank)”; a form's UTM is its visit."""
-    traces = ("client_id", "landing", *(UTM_FIELDS if conversion.is_form else ()))
+    """“`client_id`, `landing`, `refferrer` or `remote_ip` not blank”; a form's UTM is its visit."""
+    traces = (*VISIT_FIELDS, *(UTM_FIELDS if conversion.is_form else ()))
     return not all(is_blank(conversion.text(field)) for field in traces)
 
 
@@ -327,8 +376,9 @@ def tag_matches(tag: SeedRow, conversion: Conversion) -> bool:
 
 
 def labels(conversion: Conversion, tags: Sequence[SeedRow]) -> list[str]:
-    """“A call may carry several tags”: its distinct labels, sorted by code point."""
-    return sorted({tag["tag"] for tag in tags if tag_matches(tag, conversion)})
+    """“A call may carry several tags”: its distinct labels, sorted by code point. A transferred one
+    has “tags of all legs”."""
+    return sorted({tag["tag"] for tag in tags for row in conversion.rows if tag_matches(tag, row)})
 
 
 def has_category(conversion: Conversion) -> bool:
@@ -339,7 +389,14 @@ def has_category(conversion: Conversion) -> bool:
 
 def is_tagged(conversion: Conversion, tags: Sequence[SeedRow]) -> bool:
     """“A project without rows here: tagged = a category is set”; with rows: one of them matches."""
-    return bool(labels(conversion, tags)) if tags else has_category(conversion)
+    if tags:
+        return bool(labels(conversion, tags))
+    return any(has_category(row) for row in conversion.rows)
+
+
+def row_with_the_category(conversion: Conversion) -> Conversion:
+    """The first row with a category; if there is none, the first row."""
+    return next((row for row in conversion.rows if has_category(row)), conversion)
 
 
 def vendor_primary(conversion: Conversion, previous: datetime | None) -> bool:
@@ -429,10 +486,30 @@ def conversion_id(conversion: Conversion, settings: Settings) -> str:
 
 
 def is_answered(conversion: Conversion) -> bool | None:
-    """“`ANSWERED`, `PROPER`, `REPEATED`; null for forms”; false for a call without disposition."""
+    """“`ANSWERED`, `PROPER`, `REPEATED`; null for forms and for calls in progress: `CALLING`, `IN
+    PROGRESS`, empty”. Of a transferred call “answered if any leg was”; it is in progress while a
+    row is."""
     if conversion.is_form:
         return None
-    return normal_disposition(conversion.text("disposition") or "") in ANSWERED_DISPOSITIONS
+    shown = [normal_disposition(row.text("disposition") or "") for row in conversion.rows]
+    if any(one in ANSWERED_DISPOSITIONS for one in shown):
+        return True
+    return None if any(one in IN_PROGRESS for one in shown) else False
+
+
+def disposition(conversion: Conversion) -> str | None:
+    """“The best disposition (`PROPER`, `REPEATED`, `ANSWERED`, then the first row's)”."""
+    for best in ANSWERED_DISPOSITIONS:
+        for row in conversion.rows:
+            if normal_disposition(row.text("disposition") or "") == best:
+                return row.text("disposition")
+    return conversion.text("disposition")
+
+
+def talk_seconds(conversion: Conversion) -> int | None:
+    """“Talk seconds summed”; null if no row has any."""
+    seconds = [number(row.text("billsec")) for row in conversion.rows]
+    return sum(one or 0 for one in seconds) if any(one is not None for one in seconds) else None
 
 
 # -------------------------------------------------------------------------------------------- marts
@@ -465,6 +542,7 @@ def fct_conversions(
             day = conversion.occurred_at.astimezone(zone).date()
             source = attribution(conversion, day, own_channels, settings)
             tagged = is_tagged(conversion, own_tags)
+            noted = row_with_the_category(conversion)
             rows.append(
                 {
                     "conversion_id": conversion_id(conversion, settings),
@@ -486,11 +564,14 @@ def fct_conversions(
                     "is_primary": primary,
                     "is_counted": is_counted(mode, tagged, primary),
                     "tags": labels(conversion, own_tags),
-                    "disposition": conversion.text("disposition"),
+                    "disposition": disposition(conversion),
                     "is_answered": is_answered(conversion),
                     "wait_seconds": number(conversion.text("waittime")),
-                    "talk_seconds": number(conversion.text("billsec")),
+                    "talk_seconds": talk_seconds(conversion),
                     "caller_key": caller_key(conversion, settings),
+                    "legs": len(conversion.rows),
+                    "category_number": noted.text("category_number"),
+                    "category_value": decimal(noted.text("category_mark")),
                 }
             )
     return rows
@@ -537,6 +618,13 @@ def rpt_conversions_daily(
                 "missed": sum(one["is_answered"] is False for one in group),
                 "talk_seconds": sum(one["talk_seconds"] or 0 for one in group),
                 "unique_callers": len(callers),
+                "in_progress": sum(
+                    one["is_answered"] is None and one["conversion_type"] != "form" for one in group
+                ),
+                "category_value": sum(
+                    (one["category_value"] or Decimal(0) for one in group if one["is_counted"]),
+                    Decimal(0),
+                ),
             }
         )
     return rows

@@ -146,7 +146,8 @@ def test_a_change_of_settings_needs_no_full_refresh(
             unknown_type="?",
         ),
         Settings(excluded_call_types=("callback",), caller_salt="a pinch of 'salt'"),
-        Settings(excluded_call_types=()),
+        Settings(excluded_call_types=(), transfer_seconds=0),
+        Settings(transfer_seconds=60),
         Settings(),
     ):
         monkeypatch.setenv("RINGOSTAT_CALLER_SALT", settings.caller_salt)
@@ -255,6 +256,7 @@ def _vars(settings: Settings) -> dict[str, object]:
     return {
         "ringostat_kpi_mode": settings.kpi_mode,
         "ringostat_excluded_call_types": list(settings.excluded_call_types),
+        "ringostat_transfer_seconds": settings.transfer_seconds,
         "ringostat_primary_rule": settings.primary_rule,
         "ringostat_primary_window_days": settings.primary_window_days,
         "ringostat_unknown_campaign": settings.unknown_campaign,

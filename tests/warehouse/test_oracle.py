@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -500,8 +501,11 @@ def test_kpi_mode_of_the_project_wins_over_the_setting(
         ("NO ANSWER", False),
         ("NOT ANSWERED", False),
         ("VOICEMAIL", False),
-        ("", False),
-        (None, False),
+        ("-", None),
+        ("", None),
+        (None, None),
+        ("calling", None),
+        ("IN_PROGRESS", None),
     ],
 )
 def test_answered_means_that_a_conversation_took_place(
@@ -544,7 +548,11 @@ def test_numbers_are_whole_or_unreadable(answered: str | None, expected: int | N
     [
         ({"caller": "+38 (044) 111-22-33"}, "salt380441112233"),
         ({"caller": "anonymous", "caller_number": "380441112233"}, "salt380441112233"),
-        ({"caller": '"agent7" <agent7>', "caller_number": "380441112233"}, "salt77"),
+        ({"caller": '"agent7" <agent7>', "caller_number": "380441112233"}, "salt7"),
+        ({"caller": '"Shop 2" <380441112233>'}, "salt380441112233"),
+        ({"caller": '"Shop 2" <shop>', "caller_number": "380441112233"}, "salt380441112233"),
+        ({"caller": '"<1>" <+38 044 111 22 33>'}, "salt380441112233"),
+        ({"caller": "<380441112233"}, "salt380441112233"),
         ({"caller": "٣٨٠", "caller_number": None}, None),
     ],
 )
@@ -552,6 +560,89 @@ def test_caller_key_is_salted_and_of_digits_alone(fields: dict, hashed: str | No
     row = the_conversion(call(**fields), settings=Settings(caller_salt="salt"))
     expected = hashlib.sha256(hashed.encode()).hexdigest() if hashed else None
     assert row["caller_key"] == expected
+
+
+# -------------------------------------------------------------------------------- transferred calls
+
+
+def transferred(*rows: tuple[str, int, dict], **inputs: object) -> list[dict]:
+    """Conversions of one caller's calls: (call type, seconds after noon, other fields)."""
+    noon = utc(2026, 5, 4, 9)
+    calls = [
+        call(
+            f"c{place}",
+            calldate=(noon + timedelta(seconds=seconds)).isoformat(),
+            call_type=call_type,
+            **fields,
+        )
+        for place, (call_type, seconds, fields) in enumerate(rows)
+    ]
+    return conversions(*calls, **inputs)
+
+
+def test_a_transferred_call_is_one_conversion_with_what_its_legs_add() -> None:
+    (row,) = transferred(
+        ("in", 0, {"disposition": "NO ANSWER", "billsec": 5, "waittime": 9, "pool_name": "A"}),
+        ("transitin", 40, {"disposition": "ANSWERED", "billsec": 60, "category_number": 101}),
+        ("transitin", 160, {"disposition": "Proper", "billsec": 7, "category_mark": 30}),
+        tags=[tag("category_number", "101", "target"), tag("category_mark", "30", "VIP")],
+    )
+    assert (row["source_id"], row["occurred_at"], row["pool_name"]) == (
+        "c0",
+        utc(2026, 5, 4, 9),
+        "A",
+    )
+    assert (row["legs"], row["disposition"], row["is_answered"]) == (3, "Proper", True)
+    assert (row["talk_seconds"], row["wait_seconds"]) == (72, 9)
+    assert (row["tags"], row["category_number"]) == (["VIP", "target"], "101")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "after", "legs"),
+    [(120, 0, [2]), (120, 120, [2]), (120, 121, [1, 1]), (60, 61, [1, 1]), (0, 0, [1, 1])],
+)
+def test_a_leg_begins_soon_after_the_row_before(seconds: int, after: int, legs: list[int]) -> None:
+    rows = transferred(
+        ("in", 0, {}), ("transitin", after, {}), settings=Settings(transfer_seconds=seconds)
+    )
+    assert [row["legs"] for row in rows] == legs
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("transitin", 0, {}), ("in", 60, {})],
+        [("in", 0, {}), ("in", 60, {})],
+        [("in", 0, {}), ("transitin", 0, {"caller": "380449999999"})],
+        [("in", 0, {"caller": "anonymous"}), ("transitin", 0, {"caller": "anonymous"})],
+        [("out", 0, {}), ("transitin", 0, {}), ("in", 1, {})],
+    ],
+)
+def test_what_is_no_leg_is_a_conversion(rows: list) -> None:
+    assert [row["legs"] for row in transferred(*rows)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("dispositions", "expected"),
+    [
+        (("NO ANSWER", "BUSY"), ("NO ANSWER", False)),
+        (("NO ANSWER", "CALLING"), ("NO ANSWER", None)),
+        (("CALLING", "BUSY"), ("CALLING", None)),
+        (("CALLING", "REPEATED"), ("REPEATED", True)),
+        (("ANSWERED", "REPEATED"), ("REPEATED", True)),
+    ],
+)
+def test_the_best_disposition_of_the_legs_counts(
+    dispositions: tuple[str, str], expected: tuple[str, bool | None]
+) -> None:
+    first, second = ({"disposition": one} for one in dispositions)
+    (row,) = transferred(("in", 0, first), ("transitin", 0, second))
+    assert (row["disposition"], row["is_answered"]) == expected
+
+
+def test_legs_do_not_count_as_earlier_contacts() -> None:
+    rows = transferred(("in", 0, {}), ("transitin", 60, {}), ("in", 90, {}), settings=FIRST_CONTACT)
+    assert [(row["is_primary"], row["legs"]) for row in rows] == [(True, 2), (False, 1)]
 
 
 # ---------------------------------------------------------------------------------- the other marts
@@ -562,7 +653,7 @@ def test_the_daily_row_counts_every_mode_side_by_side() -> None:
         call(1, unique_call=1, category_number=5, disposition="ANSWERED", billsec=60),
         call(2, unique_call=0, category_number=5, disposition="BUSY", billsec=0),
         call(3, unique_call=1, caller="anonymous", disposition="PROPER", billsec="n/a"),
-        call(4, unique_call=0, caller="380449999999"),
+        call(4, unique_call=0, caller="380449999999", category_number=5, category_mark="12.50"),
         call(5, calldate="2026-05-05T12:00:00+0300", unique_call=0),
     ]
     rows = conversions(*calls, kpi_mode="tagged")
@@ -575,15 +666,17 @@ def test_the_daily_row_counts_every_mode_side_by_side() -> None:
         "traffic_type": "(unknown)",
         "campaign": "Неизвестная кампания",
         "project_name": "Project 1",
-        "conversions": 2,
+        "conversions": 3,
         "conversions_all": 4,
-        "conversions_tagged": 2,
+        "conversions_tagged": 3,
         "conversions_primary": 2,
         "conversions_tagged_primary": 1,
         "answered": 2,
-        "missed": 2,
+        "missed": 1,
         "talk_seconds": 60,
         "unique_callers": 2,
+        "in_progress": 1,
+        "category_value": Decimal("12.50"),
     }
     # Nothing of it counts, but the row is there.
     assert (second["conversions"], second["conversions_all"]) == (0, 1)
@@ -728,6 +821,9 @@ def test_every_rule_comes_up_in_every_account(account: Account) -> None:
     assert min(flags.values()) >= 100
     assert {len(row["tags"]) for row in rows} >= {0, 1, 2}
     assert {row["conversion_type"] for row in rows} == {"call", "callback", "form"}
+    assert sum(row["legs"] > 1 for row in rows) >= 50
+    assert sum(row["legs"] > 2 for row in rows) >= 20
+    assert sum(row["is_answered"] is None and row["legs"] > 1 for row in rows) >= 5
 
     pools = Counter(row["suggestion_reason"] for row in rpt_unmapped_pools(rows, account.channels))
     assert min(pools[reason] for reason in ("whitespace", "case", "look_alike", None)) >= 5

@@ -26,6 +26,7 @@ ROLE = "the test's own role"
 OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_kpi_mode": ["tagged_primary", "tagged", "primary"],
     "ringostat_excluded_call_types": [["callback", "transitin"], ["out"], []],
+    "ringostat_transfer_seconds": [0, 3600],
     "ringostat_primary_rule": ["first_contact"],
     "ringostat_primary_window_days": [30, 1, 36500],
     "ringostat_unknown_source": ["it's unknown"],
@@ -42,6 +43,7 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
     {
         "ringostat_kpi_mode": ("taged", '"taged", but must be one of all, tagged'),
         "ringostat_excluded_call_types": (["Out"], '["Out"], but must be a list of call types'),
+        "ringostat_transfer_seconds": (-1, "-1, but must be a whole number of seconds"),
         "ringostat_primary_rule": ("first", '"first", but must be one of vendor, first_contact'),
         "ringostat_primary_window_days": (-1, "-1, but must be a whole number of days"),
         "ringostat_unknown_source": (None, "null, but must be text"),
@@ -58,6 +60,7 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
             ["out,transitout"],
             '["out,transitout"], but must be a list of call types',
         ),
+        "ringostat_transfer_seconds": (None, "null, but must be a whole number of seconds"),
         "ringostat_primary_rule": (["vendor"], '["vendor"], but must be one of'),
         "ringostat_primary_window_days": ("30", '"30", but must be a whole number'),
         "ringostat_other_conversions": ("", '"", but must be the name of a relation'),

@@ -63,3 +63,19 @@ def test_older_tables_are_refused_until_a_full_refresh(
     raw.execute("drop view bi.of_contacts")
     build()
     assert not one(raw, old_table)
+
+
+@pytest.mark.parametrize(
+    ("schema", "table", "column"),
+    [("intermediate", "int_contacts", "legs"), ("staging", "stg_ringostat__forms", "staged_at")],
+)
+def test_a_table_that_lacks_a_column_is_refused(
+    schema: str, table: str, column: str, raw: psycopg.Connection, dbt_folder: Path, build: Build
+) -> None:
+    build()
+    raw.execute(f"alter table ringostat_{schema}.{table} drop column {column} cascade")
+    refused = run_dbt(dbt_folder, "build")
+    assert refused.returncode != 0
+    assert f"nothing was built: ringostat_{schema}.{table} is of an older version" in refused.stdout
+    build("--full-refresh")
+    assert one(raw, "select sum(legs) from ringostat_marts.fct_conversions") == 1

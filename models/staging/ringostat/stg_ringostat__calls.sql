@@ -66,7 +66,9 @@ answered as (
         utm_content text,
         utm_term text,
         client_id text,
-        landing text
+        landing text,
+        refferrer text,
+        remote_ip text
     )
 ),
 
@@ -99,7 +101,7 @@ typed as (
         utm_campaign,
         utm_content,
         utm_term,
-        {{ has_visit('client_id', 'landing') }} as has_visit,
+        {{ has_visit('client_id', 'landing', 'refferrer', 'remote_ip') }} as has_visit,
 
         -- what was noted on it
         category_number,
