@@ -182,8 +182,9 @@ def find_contacts(
     """
     raw.create_tables(conn)
     _refuse_earlier_marts(conn)
-    digits = "".join(filter(str.isdecimal, number or "")) or None
-    if number is not None and digits is None:
+    read = sql.SQL(f"select {_digits('%(number)s::text')}")
+    (digits,) = only_row(conn.execute(read, {"number": number}))
+    if digits == "":
         raise ConfigurationError("a phone number must have digits")
     values = {"project_id": project.project_id, "ids": list(ids), "digits": digits}
     found: dict[deletions.Kind, set[str]] = {"call": set(), "form": set()}
@@ -242,27 +243,22 @@ def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind,
     """For each table with contacts: a query of ids and times, by %(ids)s or by %(digits)s."""
     stored = set(_tables(conn))
     # The client calls or is called: the dst of an incoming call is the company's number.
-    raw_call = """
-        {digits} in (
-            regexp_replace(payload ->> 'caller', '[^0-9]', '', 'g'),
-            regexp_replace(payload ->> 'caller_number', '[^0-9]', '', 'g'),
-            regexp_replace(substring(payload ->> 'caller' from '<(.*)>'), '[^0-9]', '', 'g')
-        )
-        or (
-            lower(payload ->> 'call_type') like '%%out%%'
-            and {digits} = regexp_replace(payload ->> 'dst', '[^0-9]', '', 'g')
-        )
+    caller, caller_number, dst, phone = (
+        _digits(f"payload ->> '{field}'") for field in ("caller", "caller_number", "dst", "phone")
+    )
+    raw_call = f"""
+        {{digits}} in ({caller}, {caller_number})
+        or (lower(payload ->> 'call_type') like '%%out%%' and {{digits}} = {dst})
     """
-    staged_call = """
-        {digits} = caller_digits
-        or (call_type like '%%out%%' and {digits} = regexp_replace(dst, '[^0-9]', '', 'g'))
+    staged_call = f"""
+        {{digits}} = caller_digits or (call_type like '%%out%%' and {{digits}} = {_digits("dst")})
     """
     # Not always JSON, so the number may be anywhere in it.
     rejected_call = """
         regexp_replace(payload, '[ ().+-]', '', 'g')
             ~ ('(?<![0-9])' || {digits} || '(?![0-9])')
     """
-    raw_form = "{digits} = regexp_replace(payload ->> 'phone', '[^0-9]', '', 'g')"
+    raw_form = f"{{digits}} = {phone}"
     staged_form = "{digits} = caller_digits"
     sought: dict[deletions.Kind, list[tuple[str, str]]] = {
         "call": [
@@ -290,6 +286,14 @@ def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind,
                     number=sql.SQL(number).format(digits=sql.SQL("%(digits)s::text")),
                 ),
             )
+
+
+def _digits(number: str) -> str:
+    """SQL: the digits of a phone number, as the macro `digits` reads them."""
+    return (
+        f"regexp_replace(coalesce(substring({number} from '.*<([^<>]*)>'), {number}),"
+        " '[^0-9]', '', 'g')"
+    )
 
 
 def _delete_from_int_contacts(

@@ -317,14 +317,15 @@ def client(setting: Setting) -> Setting:
     day = datetime(2024, 3, 1, 12)
     setting.project.calls = [
         call(day, "first", caller=f"+{NUMBER}"),
-        call(day.replace(hour=13), "", caller=f'"Ann" <{NUMBER}>', dst="1"),
+        call(day.replace(hour=13), "", caller=f'"Ann 7" <{NUMBER}>', dst="1"),
         call(day.replace(hour=14), "dialled", caller="101", dst=NUMBER, call_type="out"),
         call(day.replace(hour=15), "other", caller="380671234567"),
         call(day.replace(hour=16), "to us", caller="380671234568", dst=NUMBER, call_type="in"),
     ]
     setting.load()
     Path("forms.jsonl").write_text(
-        '{"form_id": "f1", "submitted_at": "2024-03-01T10:00:00Z", "phone": "+380 50 1234567"}\n'
+        '{"form_id": "f1", "submitted_at": "2024-03-01T10:00:00Z",'
+        ' "phone": "24/7 <+380 50 1234567>"}\n'
         '{"submitted_at": "2024-03-02T10:00:00Z", "phone": "380671234567"}\n'
     )
     ringostat("forms", "import", "forms.jsonl", "--project", "11111")

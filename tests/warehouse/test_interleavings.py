@@ -120,12 +120,17 @@ class World:
     def land_calls(self) -> None:
         # Rows of one moment may come by two commits.
         with self._landing(may_repeat=True) as (project_id, moment):
+            at, caller = self._day(), self._caller()
             for _ in range(self._rng.randint(1, 5)):
+                if self._rng.random() < 0.5:
+                    at, caller = self._day(), self._caller()
+                else:  # perhaps a leg of the call before
+                    at += timedelta(seconds=self._rng.choice([0, 60, 120, 121]))
                 self._conn.execute(
                     "insert into ringostat_raw.calls"
                     " (project_id, call_id, call_at, payload, load_id, first_loaded_at, loaded_at)"
                     " values (%s, %s, %s, %s, 1, %s, %s)",
-                    [project_id, self._id(), self._day(), self._call(), moment, moment],
+                    [project_id, self._id(), at, self._call(caller), moment, moment],
                 )
 
     def change_calls(self) -> None:
@@ -140,7 +145,7 @@ class World:
                     where project_id = %s order by random() limit 2
                 )
                 """,
-                [self._call(), moment, moment if removed else None, project_id],
+                [self._call(self._caller()), moment, moment if removed else None, project_id],
             )
 
     def import_forms(self) -> None:
@@ -290,13 +295,16 @@ class World:
         minutes = self._rng.randrange(10 * 24 * 60)
         return datetime(2024, 5, 1, tzinfo=timezone.utc) + timedelta(minutes=minutes)
 
-    def _call(self) -> Jsonb:
+    def _caller(self) -> str:
+        return self._rng.choice(["", f"38000{self._rng.randint(1, 30)}"])
+
+    def _call(self, caller: str) -> Jsonb:
         rng = self._rng
         return Jsonb(
             {
-                "caller": rng.choice(["", f"38000{rng.randint(1, 30)}"]),
+                "caller": caller,
                 "pool_name": rng.choice(POOLS),
-                "call_type": rng.choice(["in", "in", "callback", "out"]),
+                "call_type": rng.choice(["in", "transitin", "transitin", "callback", "out"]),
                 "disposition": rng.choice(["ANSWERED", "NO ANSWER", "PROPER"]),
                 "category_number": rng.randint(-1, 3),
                 "billsec": rng.randint(0, 90),
