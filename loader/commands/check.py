@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,9 @@ from datetime import date
 from loader import csv_file, projects
 from loader.commands.seeds import (
     CHANNEL_COLUMNS,
+    CHANNEL_LABELS,
     CHANNEL_PARAMETERS,
+    CHANNEL_TOKENS,
     NUMBER_PARAMETERS,
     TAG_COLUMNS,
     TAG_PARAMETERS,
@@ -46,6 +49,7 @@ def find_channel_faults(
         yield from _shared_faults(row, CHANNEL_COLUMNS[2:6], CHANNEL_PARAMETERS, listed)
         if row["parameter"] in NUMBER_PARAMETERS:
             yield from _number_faults(row)
+        yield from _token_faults(row)
         unreadable = [
             column
             for column in ("valid_from", "valid_to")
@@ -82,6 +86,17 @@ def _number_faults(row: Record[AnyPlace_co]) -> Iterator[Fault[AnyPlace_co]]:
     elif re.fullmatch(r"[0-9+() .\u00a0-]+", value) and not value.isdigit():
         what = f"{value} never matches: the API gives a number as digits only, e.g. 380441112233"
         yield Fault(row.at("parameter_value"), f"parameter_value: {what}", is_warning=True)
+
+
+def _token_faults(row: Record[AnyPlace_co]) -> Iterator[Fault[AnyPlace_co]]:
+    """The labels in braces that stand for no value of a call."""
+    for column in CHANNEL_LABELS:
+        label = row[column]
+        if re.fullmatch(r"[{].*[}]", label, re.DOTALL) and label not in CHANNEL_TOKENS:
+            near = difflib.get_close_matches(label.lower(), CHANNEL_TOKENS, n=1)
+            one_of = f"must be one of {', '.join(CHANNEL_TOKENS)}"
+            cure = f"did you mean {near[0]}?" if near else one_of
+            yield Fault(row.at(column), f"{column}: {label} stands for nothing: {cure}")
 
 
 def find_tag_faults(

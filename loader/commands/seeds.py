@@ -19,6 +19,10 @@ CHANNEL_COLUMNS = (
 )
 TAG_COLUMNS = ("project_id", "parameter", "parameter_value", "tag")
 
+# As in the macro channel_tokens: a label that is one of these is the call's own value.
+CHANNEL_LABELS = ("traffic_source", "traffic_type", "campaign")
+CHANNEL_TOKENS = ("{utm_source}", "{utm_medium}", "{utm_campaign}", "{utm_content}", "{utm_term}")
+
 # As in the macros static_channel_parameters and kpi_tag_parameters.
 CHANNEL_PARAMETERS = (
     "n_alias",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,72 +13,23 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from loader import settings
-from loader.commands.seeds import CHANNEL_COLUMNS
+from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_LABELS
 from loader.errors import ConfigurationError
 
-# Each pool in «Неизвестная кампания»; those that nearly equal a configured name come first. A pool
-# gets the labels of that name, one row for each of the name's rows; otherwise the UTM values that
-# all its calls share, unless they are placeholders.
+# Pools that a configured name explains come first.
 _UNMAPPED_POOLS = """
-with placeholders as (
-    select array['', '(not set)', '(none)', 'none)', '(direct)'] as words
-),
-
-utm_values as (
-    select
-        project_id,
-        pool_name,
-        min(utm_source) as utm_source,
-        min(utm_medium) as utm_medium,
-        min(utm_campaign) as utm_campaign
-    from (
-        select
-            project_id,
-            pool_name,
-            case when btrim(utm_source) <> all (words) then utm_source end as utm_source,
-            case when btrim(utm_medium) <> all (words) then utm_medium end as utm_medium,
-            case when btrim(utm_campaign) <> all (words) then utm_campaign end as utm_campaign
-        from {marts}.fct_conversions
-        cross join placeholders
-        where unknown_reason = 'unmapped_pool'
-    ) as conversions
-    group by project_id, pool_name
-    having count(distinct (utm_source, utm_medium, utm_campaign)) = 1
-)
-
 select
-    pools.project_id::text,
-    'pool_name' as parameter,
-    pools.pool_name as parameter_value,
-    coalesce(channels.traffic_source, utm_values.utm_source, '') as traffic_source,
-    coalesce(channels.traffic_type, utm_values.utm_medium, '') as traffic_type,
-    coalesce(channels.campaign, utm_values.utm_campaign, '') as campaign,
-    coalesce(channels.valid_from::text, '') as valid_from,
-    coalesce(channels.valid_to::text, '') as valid_to,
-    pools.conversions,
-    pools.first_conversion_at,
-    pools.last_conversion_at,
-    pools.suggested_value,
-    pools.suggestion_reason
-from {marts}.rpt_unmapped_pools as pools
-left join utm_values
-    on
-        pools.project_id = utm_values.project_id
-        and pools.pool_name = utm_values.pool_name
-left join {marts}.dim_channels as channels
-    on
-        pools.project_id = channels.project_id
-        and channels.parameter = 'pool_name'
-        and pools.suggested_value = channels.parameter_value
-order by
-    pools.suggested_value is null,
-    pools.project_id,
-    pools.conversions desc,
-    pools.pool_name,
-    channels.valid_from nulls first
+    seed_row,
+    conversions,
+    first_conversion_at,
+    last_conversion_at,
+    suggested_value,
+    suggestion_reason,
+    conversions_by_utm
+from {marts}.rpt_unmapped_pools
+order by suggested_value is null, project_id, conversions desc, pool_name
 """
 
-_LABELS = CHANNEL_COLUMNS[3:6]
 _DIFFERENCES = {
     "whitespace": "in spaces only",
     "case": "in case only",
@@ -89,7 +42,8 @@ class Suggestion:
     """A row of `static_channels.csv` for a pool that no channel matches.
 
     `cells` has the row's columns, empty where the user has to fill them in. `meant` is the
-    configured name that the pool's name nearly equals, `difference` says how they differ.
+    configured name that explains the pool, `reason` says why its channel does not match. `by_utm`
+    other conversions of the pool have UTM labels.
     """
 
     cells: Mapping[str, str]
@@ -97,29 +51,54 @@ class Suggestion:
     first_day: date
     last_day: date
     meant: str | None
-    difference: str | None
+    reason: str | None
+    by_utm: int
 
     @property
     def is_complete(self) -> bool:
         """Whether no label is left to fill in."""
-        return all(self.cells[column] for column in _LABELS)
+        return all(self.cells[column] for column in CHANNEL_LABELS)
 
     def __str__(self) -> str:
         count = f"{self.conversions:,} conversions, {self.first_day} to {self.last_day}"
-        text = f"«{self.cells['parameter_value']}» ({count})"
-        if self.meant is not None:
-            text += f" differs from the configured «{self.meant}» {self.difference}: "
-            text += "correct the row, or add this one"
-        elif any(self.cells[column] for column in _LABELS):
-            text += ": all its calls carry these UTM values"
-        return text
+        hint = f": {self.hint}" if self.hint else ""
+        return f"«{self.cells['parameter_value']}» ({count}){hint}"
+
+    @property
+    def hint(self) -> str:
+        """Where the row's labels come from, and what a channel would override."""
+        hints = []
+        if self.reason == "days":
+            hints.append(f"configured, but not {self._open_days}: correct the days or add this row")
+        elif self.meant is not None:
+            difference = _DIFFERENCES[str(self.reason)]
+            hints.append(f"differs from the configured «{self.meant}» {difference}")
+            hints.append("correct that row or add this one")
+        elif self._keeps_utm:
+            hints.append("dynamic: most of its other calls have a visit, whose UTM this row keeps")
+        elif any(self.cells[column] for column in CHANNEL_LABELS):
+            hints.append("all its calls carry these UTM values")
+        if self.by_utm and not self._keeps_utm:
+            hints.append(f"{self.by_utm:,} of its calls have UTM labels, which a channel overrides")
+        return "; ".join(hints)
+
+    @property
+    def _open_days(self) -> str:
+        first, last = self.cells["valid_from"], self.cells["valid_to"]
+        if first and last:
+            return f"from {first} to {last}"
+        return f"until {last}" if last else f"from {first} on"
+
+    @property
+    def _keeps_utm(self) -> bool:
+        return all(self.cells[column].startswith("{") for column in CHANNEL_LABELS)
 
 
 def suggest(conn: psycopg.Connection) -> list[Suggestion]:
-    """A row for each pool in the mart `rpt_unmapped_pools`, near misses first.
+    """The rows that the mart `rpt_unmapped_pools` suggests, near misses first.
 
-    If the channel that a pool nearly equals has several rows, one per period, the pool gets as many
-    rows. Raises ConfigurationError if the marts are not built.
+    If the labels of a pool depend on the day, the pool gets several rows. Raises ConfigurationError
+    if the marts are not built.
     """
     marts = settings.schema("marts")
     try:
@@ -128,19 +107,31 @@ def suggest(conn: psycopg.Connection) -> list[Suggestion]:
             .execute(sql.SQL(_UNMAPPED_POOLS).format(marts=sql.Identifier(marts)))
             .fetchall()
         )
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.InvalidSchemaName,
+    ):
         raise ConfigurationError(
-            f"the marts are not built ({marts}.rpt_unmapped_pools does not exist): "
-            "run `ringostat run` first"
+            f"the marts are not built ({marts}.rpt_unmapped_pools does not exist, or is of an "
+            "older version): run `ringostat run` first"
         ) from None
     return [
         Suggestion(
-            cells={column: pool[column] for column in CHANNEL_COLUMNS},
+            cells=cells,
             conversions=pool["conversions"],
             first_day=pool["first_conversion_at"].date(),
             last_day=pool["last_conversion_at"].date(),
             meant=pool["suggested_value"],
-            difference=_DIFFERENCES.get(pool["suggestion_reason"]),
+            reason=pool["suggestion_reason"],
+            by_utm=pool["conversions_by_utm"],
         )
         for pool in found
+        for cells in _cells(pool["seed_row"])
     ]
+
+
+def _cells(lines: str) -> Iterator[dict[str, str]]:
+    """The cells of each line of a CSV."""
+    for cells in csv.reader(io.StringIO(lines, newline="")):
+        yield dict(zip(CHANNEL_COLUMNS, cells, strict=True))

@@ -110,14 +110,13 @@ def _version(seed: csv_file.Seed) -> str:
 
 def _pool_cells(pool: Suggestion) -> dict[str, str]:
     labels = ", ".join(pool.cells[column] for column in _LABELS if pool.cells[column])
-    hint = f"nearly «{pool.meant}», differs {pool.difference}" if pool.meant is not None else ""
     return {
         **dict.fromkeys(CHANNEL_COLUMNS, ""),
         **{column: pool.cells[column] for column in CHANNEL_COLUMNS[:3]},
         "conversions": str(pool.conversions),
         "first_conversion": str(pool.first_day),
         "last_conversion": str(pool.last_day),
-        "hint": ": ".join(filter(None, (hint, labels))),
+        "hint": ": ".join(filter(None, (pool.hint, labels))),
     }
 
 

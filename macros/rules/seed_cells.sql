@@ -54,9 +54,9 @@
             ~ " and btrim(parameter_value) ~ '^[+-]?[0-9]+([.,][0-9]+)?E[+]?[0-9]+$')",
             'must': 'not be empty, nor a number that Excel rounded, e.g. 3.80E+11',
         },
-        'traffic_source': filled_in('traffic_source'),
-        'traffic_type': filled_in('traffic_type'),
-        'campaign': filled_in('campaign'),
+        'traffic_source': label('traffic_source'),
+        'traffic_type': label('traffic_type'),
+        'campaign': label('campaign'),
         'valid_from': day_or_empty('valid_from'),
         'valid_to': day_or_empty('valid_to'),
     }) }}
@@ -74,6 +74,16 @@
 {% macro filled_in(column) %}
     {{ return({
         'type': 'text', 'is_right': 'not ' ~ is_blank(column), 'must': 'not be empty'
+    }) }}
+{% endmacro %}
+
+
+{% macro label(column) %}
+    {{ return({
+        'type': 'text',
+        'is_right': filled_in(column).is_right ~ ' and (' ~ column ~ " !~ '^[{].*[}]$' or "
+        ~ column ~ ' in (' ~ channel_tokens() ~ '))',
+        'must': 'not be empty; in braces it must be one of ' ~ channel_tokens() | replace("'", ''),
     }) }}
 {% endmacro %}
 

@@ -169,15 +169,15 @@ final as (
         attributed.ends_before,
 
         case attributed.attribution_method
-            when 'static_channel' then attributed.traffic_source
+            when 'static_channel' then {{ channel_label('attributed', 'traffic_source') }}
             when 'utm' then {{ utm_label('attributed.utm_source') }}
         end as traffic_source,
         case attributed.attribution_method
-            when 'static_channel' then attributed.traffic_type
+            when 'static_channel' then {{ channel_label('attributed', 'traffic_type') }}
             when 'utm' then {{ utm_label('attributed.utm_medium') }}
         end as traffic_type,
         case attributed.attribution_method
-            when 'static_channel' then attributed.campaign
+            when 'static_channel' then {{ channel_label('attributed', 'campaign') }}
             when 'utm' then {{ utm_label('attributed.utm_campaign') }}
         end as campaign,
         attributed.attribution_method,

@@ -28,19 +28,19 @@ tagged as (
                 from tags as of_legs
                 where
                     conversions.project_id = of_legs.project_id
-                    and of_legs.tag_key = any(conversions.tag_keys::uuid [])
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
             )
         end as is_tagged,
         case
             when conversions.tag_keys is null then tags.tags
             else array(
-                select distinct of_leg.tag collate "C"
+                select distinct of_leg.tag collate "C" -- noqa: RF02,RF03
                 from tags as of_legs
                 cross join lateral unnest(of_legs.tags) as of_leg (tag)
                 where
                     conversions.project_id = of_legs.project_id
-                    and of_legs.tag_key = any(conversions.tag_keys::uuid [])
-                order by of_leg.tag collate "C"
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
+                order by of_leg.tag collate "C" -- noqa: RF02,RF03
             )
         end as tags,
         tags.category_number,

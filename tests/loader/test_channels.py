@@ -285,71 +285,62 @@ def test_the_parameters_are_those_of_the_macros() -> None:
 
 @pytest.fixture
 def marts(conn: psycopg.Connection) -> psycopg.Connection:
-    """Marts with the columns that suggestions are made of."""
+    """The mart that holds the suggestions."""
     conn.execute(
         """
         create schema ringostat_marts;
         create table ringostat_marts.rpt_unmapped_pools (
             project_id bigint, pool_name text, conversions bigint, first_conversion_at timestamptz,
-            last_conversion_at timestamptz, suggested_value text, suggestion_reason text
-        );
-        create table ringostat_marts.fct_conversions (
-            project_id bigint, pool_name text, utm_source text, utm_medium text, utm_campaign text,
-            unknown_reason text default 'unmapped_pool'
-        );
-        create table ringostat_marts.dim_channels (
-            project_id bigint, parameter text, parameter_value text, traffic_source text,
-            traffic_type text, campaign text, valid_from date, valid_to date
+            last_conversion_at timestamptz, suggested_value text, suggestion_reason text,
+            seed_row text, conversions_by_utm bigint
         );
         """
     )
     return conn
 
 
-def unmapped(marts: psycopg.Connection, pool: str, *utm: tuple, near: tuple = (None, None)) -> None:
-    """A pool of project 11111, with the UTM values of its calls."""
+def unmapped(
+    marts: psycopg.Connection,
+    seed_row: str,
+    conversions: int = 1,
+    near: tuple = (None, None),
+    by_utm: int = 0,
+) -> None:
+    """A pool of project 11111."""
     marts.execute(
         "insert into ringostat_marts.rpt_unmapped_pools"
-        " values (11111, %s, %s, '2024-01-01', '2024-02-01', %s, %s)",
-        [pool, len(utm), *near],
+        " values (11111, %s, %s, '2024-01-01', '2024-02-01', %s, %s, %s, %s)",
+        [seed_row, conversions, *near, f"11111,pool_name,{seed_row}", by_utm],
     )
-    for values in utm:
-        marts.execute(
-            "insert into ringostat_marts.fct_conversions values (11111, %s, %s, %s, %s)",
-            [pool, *values],
-        )
 
 
-def test_a_row_for_each_pool(folder: Path, marts: psycopg.Connection) -> None:
-    unmapped(marts, "Billboard", (None, "", "(not set)"), ("", None, None))
-    unmapped(marts, 'Flyers, "red"', ("flyers", "offline", "(not set)"))
-    unmapped(marts, "Two sources", ("a", "m", "c"), ("b", "m", "c"))
-    result = ringostat("channels", "suggest")
-    assert result.exit_code == 0
-    assert sorted(result.stdout.splitlines()) == [
-        '11111,pool_name,"Flyers, ""red""",flyers,offline,,,',
-        "11111,pool_name,Billboard,,,,,",
-        "11111,pool_name,Two sources,,,,,",
-    ]
-
-
-def test_a_near_miss_comes_first_with_the_labels_that_it_misses(
+def test_the_rows_of_the_mart_are_printed_near_misses_first(
     folder: Path, marts: psycopg.Connection
 ) -> None:
-    marts.execute(
-        "insert into ringostat_marts.dim_channels values"
-        " (11111, 'pool_name', '2ГИС', '2gis', 'maps', 'Card', null, '2024-06-30'),"
-        " (11111, 'pool_name', '2ГИС', '2gis', 'maps', 'New card', '2024-07-01', null)"
-    )
-    unmapped(marts, "A", *[(None, None, None)] * 9)
-    unmapped(marts, "2гис", ("own", "own", "own"), near=("2ГИС", "case"))
+    unmapped(marts, "Billboard,,,,,", conversions=9, by_utm=3)
+    unmapped(marts, '"Flyers, ""red""",flyers,offline,,,')
+    two_rows = "2гис,2gis,maps,Card,,2024-06-30\n11111,pool_name,2гис,2gis,maps,New,2024-07-01,"
+    unmapped(marts, two_rows, near=("2ГИС", "case"))
+    unmapped(marts, '"Two\nlines",{utm_source},{utm_medium},{utm_campaign},,', by_utm=5)
+    unmapped(marts, "Radio,s,t,c,2024-03-01,2024-03-31", near=("Radio", "days"))
     result = ringostat("channels", "suggest")
-    assert result.stdout.splitlines() == [
-        "11111,pool_name,2гис,2gis,maps,Card,,2024-06-30",
-        "11111,pool_name,2гис,2gis,maps,New card,2024-07-01,",
-        "11111,pool_name,A,,,,,",
-    ]
-    assert "differs from the configured «2ГИС» in case only" in result.stderr
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "11111,pool_name,2гис,2gis,maps,Card,,2024-06-30\n"
+        "11111,pool_name,2гис,2gis,maps,New,2024-07-01,\n"
+        "11111,pool_name,Radio,s,t,c,2024-03-01,2024-03-31\n"
+        "11111,pool_name,Billboard,,,,,\n"
+        '11111,pool_name,"Flyers, ""red""",flyers,offline,,,\n'
+        '11111,pool_name,"Two\nlines",{utm_source},{utm_medium},{utm_campaign},,\n'
+    )
+    for hint in (
+        "differs from the configured «2ГИС» in case only",
+        "configured, but not from 2024-03-01 to 2024-03-31",
+        "3 of its calls have UTM labels, which a channel overrides",
+        "all its calls carry these UTM values",
+        "most of its other calls have a visit, whose UTM this row keeps\n",
+    ):
+        assert hint in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -364,7 +355,7 @@ def test_a_near_miss_comes_first_with_the_labels_that_it_misses(
 def test_rows_are_appended_to_a_file_with_or_without_a_last_line_end(
     folder: Path, marts: psycopg.Connection, text: str
 ) -> None:
-    unmapped(marts, "Billboard", ("s", "t", "c"))
+    unmapped(marts, "Billboard,s,t,c,,")
     Path("static_channels.csv").write_text(text, newline="")
     with (folder / "static_channels.csv").open("ab") as file:  # as the shell's >> does
         command = [sys.executable, "-m", "loader", "channels", "suggest"]
@@ -378,19 +369,21 @@ def test_rows_are_appended_to_a_file_with_or_without_a_last_line_end(
 def test_the_cells_that_are_left_to_fill_in_are_told(
     folder: Path, marts: psycopg.Connection
 ) -> None:
-    unmapped(marts, "Flyers", ("flyers", "offline", "(not set)"))
+    unmapped(marts, "Flyers,flyers,offline,,,")
     result = ringostat("channels", "suggest")
     assert result.stderr.endswith("\nthen fill in the empty cells\n")
     (fault,) = found(CHANNELS + result.stdout)
     assert fault == "2:39: campaign is empty: fill it in"
-    marts.execute("update ringostat_marts.fct_conversions set utm_campaign = 'c'")
+    marts.execute(
+        "update ringostat_marts.rpt_unmapped_pools set seed_row = replace(seed_row, ',,,', ',c,,')"
+    )
     assert "fill in" not in ringostat("channels", "suggest").stderr
 
 
 def test_control_characters_of_a_pool_reach_the_csv_and_not_the_terminal(
     folder: Path, marts: psycopg.Connection
 ) -> None:
-    unmapped(marts, "\x1b[31mRed\x9b\x07", ("s", "t", "c"))
+    unmapped(marts, "\x1b[31mRed\x9b\x07,s,t,c,,")
     result = ringostat("channels", "suggest")
     assert "«\\x1b[31mRed\\x9b\\x07»" in result.stderr
     assert result.stdout == "11111,pool_name,\x1b[31mRed\x9b\x07,s,t,c,,\n"

@@ -149,8 +149,8 @@ def test_without_a_warehouse_the_channels_are_exported_all_the_same() -> None:
 def pool(name: str, meant: str | None = None) -> Suggestion:
     cells = dict.fromkeys(CHANNEL_COLUMNS, "")
     cells |= {"project_id": "11111", "parameter": "pool_name", "parameter_value": name}
-    difference = "in case only" if meant else None
-    return Suggestion(cells, 7, date(2024, 1, 1), date(2024, 2, 1), meant, difference)
+    reason = "case" if meant else None
+    return Suggestion(cells, 7, date(2024, 1, 1), date(2024, 2, 1), meant, reason, 0)
 
 
 def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
@@ -160,7 +160,9 @@ def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
 
     workbook = load_workbook("channels.xlsx")
     sheet = workbook["unmapped_pools"]
-    assert sheet["L4"].value == "nearly «2ГИС», differs in case only"
+    assert sheet["L4"].value == (
+        "differs from the configured «2ГИС» in case only; correct that row or add this one"
+    )
     for column, label in zip("DEF", ("olx", "classified", "Ads"), strict=True):
         sheet[f"{column}2"] = label
     workbook.save("channels.xlsx")

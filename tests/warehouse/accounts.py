@@ -98,6 +98,8 @@ TRAFFIC = (
     ("google", "cpc", "spring"),
     ("(not set)", "(not set)", "(not set)"),
     ("(unknown)", "(unknown)", "Неизвестная кампания"),
+    ("{utm_source}", "{utm_medium}", "{utm_campaign}"),
+    ("{utm_term}", "{utm_content}", "{utm_source} of May"),
 )
 TAG_VALUES = {
     "category_number": ("101", "5", "0", "-1", "VIP"),

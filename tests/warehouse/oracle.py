@@ -317,6 +317,13 @@ def has_visit(conversion: Conversion) -> bool:
     return not all(is_blank(conversion.text(field)) for field in traces)
 
 
+def channel_label(conversion: Conversion, cell: str) -> str:
+    """“Each of the three label cells may be one of `{utm_source}`, …: the call's own value, blank →
+    `(not set)`”."""
+    field = cell.removeprefix("{").removesuffix("}")
+    return utm_value(conversion, field) if cell in [f"{{{one}}}" for one in UTM_FIELDS] else cell
+
+
 def utm_value(conversion: Conversion, field: str) -> str:
     """“As answered, blank or null → `(not set)`”."""
     value = conversion.text(field)
@@ -333,9 +340,9 @@ def attribution(
     channel = static_channel(conversion, day, channels)
     if channel:
         return Attribution(
-            channel["traffic_source"],
-            channel["traffic_type"],
-            channel["campaign"],
+            channel_label(conversion, channel["traffic_source"]),
+            channel_label(conversion, channel["traffic_type"]),
+            channel_label(conversion, channel["campaign"]),
             "static_channel",
             channel_id=channel_id(channel),
         )
@@ -633,18 +640,25 @@ def rpt_conversions_daily(
 def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
     """One row a project and pool “of the conversions whose reason is `unmapped_pool`”, all of them,
     counted by the KPI mode or not. `conversions` are rows of `fct_conversions`."""
-    unmapped = [one for one in conversions if one["unknown_reason"] == "unmapped_pool"]
     rows = []
-    for (project_id, pool_name), group in grouped(unmapped, ("project_id", "pool_name")).items():
-        suggested_value, suggestion_reason = suggestion(project_id, pool_name, channels)
+    for (project_id, pool_name), group in grouped(conversions, ("project_id", "pool_name")).items():
+        unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
+        if not unmapped:
+            continue
+        own = [row for row in channels if int(row["project_id"]) == project_id]
+        suggested_value, suggestion_reason = suggestion(pool_name, own)
         rows.append(
             {
                 "project_id": project_id,
                 "pool_name": pool_name,
-                **use(group),
+                **use(unmapped),
                 "suggested_value": suggested_value,
                 "suggestion_reason": suggestion_reason,
-                "seed_row": seed_row(project_id, pool_name),
+                "seed_row": "\n".join(
+                    seed_row(project_id, pool_name, *cells)
+                    for cells in suggested_cells(pool_name, group, own)
+                ),
+                "conversions_by_utm": sum(one["attribution_method"] == "utm" for one in group),
             }
         )
     return rows
@@ -712,26 +726,22 @@ def twins_folded(name: str) -> str:
 
 # "The first that fits."
 SUGGESTION_REASONS = (
+    ("days", str),
     ("whitespace", spaces_collapsed),
     ("case", lower_cased),
     ("look_alike", twins_folded),
 )
 
 
-def suggestion(
-    project_id: int, pool_name: str, channels: Sequence[SeedRow]
-) -> tuple[str | None, str | None]:
-    """“The configured pool name it nearly equals”, and the reason; (None, None) if there is none.
+def suggestion(pool_name: str, channels: Sequence[SeedRow]) -> tuple[str | None, str | None]:
+    """“The configured pool name that it nearly equals”, and the reason; (None, None) if there is
+    none. “`days`: configured, but not on these days”: then it is the pool itself.
 
-    Any configured pool of the project may be meant, valid today or not, but not the name itself.
-    Of several for one reason it is the smallest by code point.
+    Any configured pool of the project may be meant, valid today or not. Of several for one reason
+    it is the smallest by code point. `channels` are those of the project.
     """
     candidates = sorted(
-        channel["parameter_value"]
-        for channel in channels
-        if int(channel["project_id"]) == project_id
-        and channel["parameter"] == "pool_name"
-        and channel["parameter_value"] != pool_name
+        channel["parameter_value"] for channel in channels if channel["parameter"] == "pool_name"
     )
     for reason, form in SUGGESTION_REASONS:
         for candidate in candidates:
@@ -740,14 +750,87 @@ def suggestion(
     return None, None
 
 
-def seed_row(project_id: int, pool_name: str) -> str:
-    """“The CSV line to paste, channel columns to fill in”.
+def suggested_cells(
+    pool_name: str, group: Sequence[dict], channels: Sequence[SeedRow]
+) -> list[tuple[str, str, str, str, str]]:
+    """Source, type, campaign, first and last day of each line to paste, in order of days. `group`
+    are all conversions of the pool."""
+    unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
+    meant, reason = suggestion(pool_name, channels)
+    of_meant = sorted(
+        (
+            row
+            for row in channels
+            if row["parameter"] == "pool_name" and row["parameter_value"] == meant
+        ),
+        key=lambda row: row["valid_from"],
+    )
+    if reason == "days":
+        return cells_of_open_days({one["conversion_date"] for one in unmapped}, of_meant)
+    columns = ("traffic_source", "traffic_type", "campaign")
+    if meant is not None:
+        return [
+            (*(row[column] for column in columns), row["valid_from"], row["valid_to"])
+            for row in of_meant
+        ]
+    others = len(group) - len(unmapped)
+    by_utm = sum(one["attribution_method"] == "utm" for one in group)
+    if by_utm * 2 > others:
+        return [("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")]
+    shared = {
+        tuple(
+            None if (one[field] or "").strip(SPACES) in PLACEHOLDERS else one[field]
+            for field in UTM_FIELDS[:3]
+        )
+        for one in unmapped
+    }
+    values = shared.pop() if len(shared) == 1 else (None,) * 3
+    return [(*(value or "" for value in values), "", "")]
 
-    Quoted where CSV needs it, and also where the name begins or ends with a space: without quotes
+
+PLACEHOLDERS = ("", "(not set)", "(none)", "none)", "(direct)")
+DAY = timedelta(days=1)
+
+
+def cells_of_open_days(
+    days: set[date], rows: Sequence[SeedRow]
+) -> list[tuple[str, str, str, str, str]]:
+    """For each stretch without a channel in which `days` lie: the labels of the channel before it,
+    else after it. `rows` are the pool's, in order of days."""
+    cells = []
+    for before, after in zip([None, *rows], [*rows, None], strict=True):
+        if before is not None and not before["valid_to"]:
+            continue
+        if after is not None and not after["valid_from"]:
+            continue
+        first = seed_date(before["valid_to"]) + DAY if before else None
+        last = seed_date(after["valid_from"]) - DAY if after else None
+        if any((not first or first <= day) and (not last or day <= last) for day in days):
+            labels = before or after
+            cells.append(
+                (
+                    labels["traffic_source"],
+                    labels["traffic_type"],
+                    labels["campaign"],
+                    first.isoformat() if first else "",
+                    last.isoformat() if last else "",
+                )
+            )
+    return cells
+
+
+def seed_row(project_id: int, pool_name: str, *cells: str) -> str:
+    """“The CSV line to paste, filled in as `channels suggest` prints it”.
+
+    Quoted where CSV needs it, and also where a cell begins or ends with a space: without quotes
     nobody would see it.
     """
+    return ",".join([str(project_id), "pool_name", *map(csv_cell, (pool_name, *cells))])
+
+
+def csv_cell(value: str) -> str:
     line = io.StringIO()
-    ends_in_space = pool_name.strip(SPACES) != pool_name
+    ends_in_space = value.strip(SPACES) != value
     quoting = csv.QUOTE_ALL if ends_in_space else csv.QUOTE_MINIMAL
-    csv.writer(line, quoting=quoting).writerow([pool_name])
-    return f"{project_id},pool_name,{line.getvalue().removesuffix(csv.excel.lineterminator)},,,,,"
+    csv.writer(line, quoting=quoting).writerow([value, ""])
+    return line.getvalue().removesuffix(csv.excel.lineterminator).rsplit(",", 1)[0]

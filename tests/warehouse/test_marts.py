@@ -19,6 +19,8 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from loader import raw
+from loader.commands.seeds import parse_channels
+from loader.commands.suggest import suggest
 from loader.load import Asked, load_projects
 from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
@@ -103,6 +105,12 @@ def test_marts_equal_the_calculation(
     seeds = {file: file.read_bytes() for file in tmp_path.iterdir()}
     build("--with-tests")  # the project's own tests hold on odd data too
     assert_marts_equal(conn, account, Settings())
+    printed = [parse_channels().line(one.cells) for one in suggest(conn)]
+    in_mart = {row["seed_row"] for row in _read(conn, "rpt_unmapped_pools")}
+    assert printed
+    assert set("".join(printed).splitlines()) == {
+        line for seed_row in in_mart for line in seed_row.splitlines()
+    }
     assert seeds == {file: file.read_bytes() for file in tmp_path.iterdir()}
 
 

@@ -32,6 +32,7 @@ from .oracle import (
     rpt_unmapped_pools,
     seed_row,
     spaces_collapsed,
+    suggested_cells,
     suggestion,
 )
 
@@ -706,8 +707,8 @@ def test_forms_are_neither_answered_nor_missed() -> None:
         ("2гис ", ["2ГИС", "2гис"], ("2гис", "whitespace")),
         ("2гис", ["2Гис", "2ГИС"], ("2ГИС", "case")),
         ("Radio", ["Radia", "Radio 1"], (None, None)),
-        # The name itself, valid on other days, is no suggestion.
-        ("Radio", ["Radio"], (None, None)),
+        # The name itself, valid on other days, comes first.
+        ("Radio", ["Radio ", "Radio"], ("Radio", "days")),
     ],
 )
 def test_a_suggestion_is_the_nearest_configured_pool(
@@ -717,9 +718,63 @@ def test_a_suggestion_is_the_nearest_configured_pool(
     # Neither another parameter nor another project is asked.
     channels += [
         channel("department", pool.upper()),
-        channel("pool_name", pool + " ", project_id=2),
     ]
-    assert suggestion(1, pool, channels) == expected
+    assert suggestion(pool, channels) == expected
+
+
+@pytest.mark.parametrize(
+    ("periods", "unmapped_on", "open_days"),
+    [
+        ([("", "2024-01-31")], "2024-02-01", [("2024-02-01", "")]),
+        ([("2024-01-01", "")], "2023-12-31", [("", "2023-12-31")]),
+        (
+            [("2024-03-01", ""), ("", "2024-01-31")],
+            "2024-02-10",
+            [("2024-02-01", "2024-02-29")],
+        ),
+        (
+            [("2024-03-01", "2024-03-31"), ("", "2024-01-31")],
+            "2024-02-10",
+            [("2024-02-01", "2024-02-29")],
+        ),
+    ],
+)
+def test_open_days_lie_between_the_rows_of_a_pool(
+    periods: list[tuple[str, str]], unmapped_on: str, open_days: list[tuple[str, str]]
+) -> None:
+    channels = [
+        channel("pool_name", "Radio", valid_from=first, valid_to=last) for first, last in periods
+    ]
+    rows = conversions(
+        call(pool_name="Radio", calldate=f"{unmapped_on}T12:00:00Z"), channels=channels
+    )
+    cells = suggested_cells("Radio", rows, channels)
+    assert [cell[3:] for cell in cells] == open_days
+
+
+def test_a_pool_whose_other_calls_have_a_visit_keeps_their_utm() -> None:
+    calls = [call(1, pool_name="A"), call(2, pool_name="A", remote_ip="10.1.1.1")]
+    assert suggested_cells("A", conversions(*calls), []) == [
+        ("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")
+    ]
+    assert suggested_cells("A", conversions(calls[0]), []) == [("",) * 5]
+
+
+def test_a_channel_may_keep_what_the_call_says() -> None:
+    tokens = channel("pool_name", "A") | {
+        "traffic_source": "{utm_source}",
+        "traffic_type": "{utm_medium}",
+        "campaign": "{utm_campaign}",
+    }
+    row = the_conversion(
+        call(pool_name="A", utm_source="google", utm_medium=" "), channels=[tokens]
+    )
+    assert (row["traffic_source"], row["traffic_type"], row["campaign"]) == (
+        "google",
+        "(not set)",
+        "(not set)",
+    )
+    assert row["attribution_method"] == "static_channel"
 
 
 @pytest.mark.parametrize(
@@ -734,7 +789,7 @@ def test_a_suggestion_is_the_nearest_configured_pool(
     ],
 )
 def test_a_seed_row_is_ready_to_paste(pool: str, cell: str) -> None:
-    line = seed_row(11111, pool)
+    line = seed_row(11111, pool, *[""] * 5)
     assert line == f"11111,pool_name,{cell},,,,,"
     assert next(csv.reader(line.splitlines(keepends=True))) == [
         "11111",
@@ -761,7 +816,8 @@ def test_unmapped_pools_count_conversions_of_that_reason() -> None:
             "last_conversion_at": utc(2026, 5, 4, 12),
             "suggested_value": "Big Board",
             "suggestion_reason": "case",
-            "seed_row": "1,pool_name,Big board,,,,,",
+            "seed_row": "1,pool_name,Big board,outdoor,offline,Spring,,",
+            "conversions_by_utm": 1,
         }
     ]
 
@@ -826,7 +882,7 @@ def test_every_rule_comes_up_in_every_account(account: Account) -> None:
     assert sum(row["is_answered"] is None and row["legs"] > 1 for row in rows) >= 5
 
     pools = Counter(row["suggestion_reason"] for row in rpt_unmapped_pools(rows, account.channels))
-    assert min(pools[reason] for reason in ("whitespace", "case", "look_alike", None)) >= 5
+    assert min(pools[reason] for reason in ("days", "whitespace", "case", "look_alike", None)) >= 5
     days = rpt_conversions_daily(rows, account.projects, DEFAULTS)
     assert sum(row["conversions_all"] >= 3 for row in days) >= 20
     assert {row["conversions"] == 0 for row in days} == {True, False}
