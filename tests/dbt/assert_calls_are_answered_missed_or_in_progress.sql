@@ -1,4 +1,4 @@
--- A call that is none of the three is in no report about missed calls: nobody calls the client back.
+-- A call that is none of the three is in no report of missed calls: nobody calls the client back.
 select
     conversion_date,
     project_id,
