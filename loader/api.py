@@ -127,11 +127,13 @@ class EmptyBody(RetriableError):
 
 
 class WindowTooLong(ApiError):
-    """A shorter window may be answered, down to the length `shortest`."""
+    """A shorter window may be answered, down to the length `shortest`. `calls` is how many were
+    answered, None if it was no list of calls."""
 
-    def __init__(self, message: str, shortest: timedelta) -> None:
+    def __init__(self, message: str, shortest: timedelta, calls: int | None = None) -> None:
         super().__init__(message)
         self.shortest = shortest
+        self.calls = calls
 
 
 class FieldRefused(ApiError):
@@ -324,7 +326,9 @@ class Api:
             return rows
         if rows is not None:
             raise WindowTooLong(
-                f"{len(rows)} calls in one answer, the cap is {self.row_cap}", shortest=SECOND
+                f"{len(rows)} calls in one answer, the cap is {self.row_cap}",
+                shortest=SECOND,
+                calls=len(rows),
             )
         text = body.decode("utf-8-sig", errors="replace")
         said = f"Ringostat answered {status}: {self._quote(text)}"

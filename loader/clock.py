@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 _ISO = re.compile(
@@ -35,12 +35,31 @@ def agrees_with_zone(text: str, zone: ZoneInfo) -> bool:
 
     True if there is no offset to compare.
     """
-    moment = read_moment(text, zone)
-    found = _ISO.fullmatch(text)
-    if moment is None or found is None or found[5] is None:
+    moment, offset = read_moment(text, zone), written_offset(text)
+    if moment is None or not offset:
         return True
-    offset = f"{found[5]}{found[6] or '00'}"
-    return offset in ("+0000", "-0000", f"{moment.astimezone(zone):%z}")
+    return offset == moment.astimezone(zone).utcoffset()
+
+
+def written_offset(text: str) -> timedelta | None:
+    """The time offset that `text` gives, zero for `Z`; None if it gives none, or is not a time."""
+    found = _ISO.fullmatch(text)
+    if found is None or not (found[4] or found[5]):
+        return None
+    hours, minutes = int(found[5] or 0), int(found[6] or 0)
+    sign = -1 if (found[5] or "").startswith("-") else 1
+    return timedelta(hours=hours, minutes=sign * minutes)
+
+
+def fixed_zone(offset: timedelta | None) -> ZoneInfo | None:
+    """The zone whose clock always has this offset; None if no IANA zone has it.
+
+    The sign in such a name is turned around: `Etc/GMT-3` is three hours ahead of UTC.
+    """
+    hours, rest = divmod(offset or timedelta(), timedelta(hours=1))
+    if offset is None or rest or not -12 <= hours <= 14:
+        return None
+    return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")
 
 
 def instant(wall: datetime, zone: ZoneInfo, fold: int = 0) -> datetime:

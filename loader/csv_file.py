@@ -121,6 +121,14 @@ class Seed:
         """The text of a new record, with the file's order of columns."""
         return ",".join(quoted(cells[column]) for column in self.columns) + self.line_end
 
+    def add_column(self, name: str) -> None:
+        """Adds an empty column at the end, if the file lacks it."""
+        if name in self.columns:
+            return
+        self.columns.append(name)
+        self.header = _with_cell(self.header, name)
+        self.rows = [replace(row, text=_with_cell(row.text, "")) for row in self.rows]
+
     def save(self, texts: Iterable[str]) -> None:
         """Writes the header and the records' `texts` in one step. Raises LoadError if it fails."""
         content = "".join(
@@ -178,11 +186,18 @@ def refuse(faults: Iterable[Fault[object]]) -> None:
         raise ConfigurationError("\n".join(errors))
 
 
-def parse(file: Path, header: Sequence[str] | None) -> Seed:
+def _with_cell(text: str, cell: str) -> str:
+    """A record with one more cell."""
+    record = text.rstrip("\r\n")
+    return f"{record},{cell}{text[len(record) :]}"
+
+
+def parse(file: Path, header: Sequence[str] | None, optional: Sequence[str] = ()) -> Seed:
     """Reads `file`, whose first line names the columns of `header`, in any order.
 
-    Without a `header`, any columns are allowed, and semicolons or tabs may separate the cells, as
-    Excel writes them in many countries. The caller checks what the cells mean.
+    The cells of an `optional` column are empty if the file lacks it. Without a `header`, any
+    columns are allowed, and semicolons or tabs may separate the cells, as Excel writes them in many
+    countries. The caller checks what the cells mean.
     """
     seed = Seed(file)
     content = _read(file, header, seed.faults)
@@ -208,11 +223,11 @@ def parse(file: Path, header: Sequence[str] | None) -> Seed:
             if line == 1:
                 seed.header, seed.columns = mark + text, cells
                 if header is not None:
-                    seed.faults += _header_faults(file, cells, header)
+                    seed.faults += _header_faults(file, cells, header, optional)
                 if seed.faults:
                     break  # cells cannot be checked if their columns are unknown
             elif len(cells) == len(seed.columns):
-                named = dict(zip(seed.columns, cells, strict=True))
+                named = dict.fromkeys(optional, "") | dict(zip(seed.columns, cells, strict=True))
                 seed.rows.append(Row(file, line, text, named))
             elif cells:
                 seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))
@@ -249,7 +264,9 @@ def _read(file: Path, header: Sequence[str] | None, faults: list[Fault[Place]]) 
     return None
 
 
-def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Iterable[Fault[Place]]:
+def _header_faults(
+    file: Path, columns: list[str], header: Sequence[str], optional: Sequence[str]
+) -> Iterable[Fault[Place]]:
     """One fault if this is no header at all, else one for each kind of slip."""
     if not set(columns) & set(header):
         yield Fault(Place(file, 1), f"the first line must name the columns: {','.join(header)}")
@@ -257,10 +274,11 @@ def _header_faults(file: Path, columns: list[str], header: Sequence[str]) -> Ite
     missing = [name for name in header if name not in columns]
     if missing:
         yield Fault(Place(file, 1), f"missing column {', '.join(missing)}")
+    known = [*header, *optional]
     for index, name in enumerate(columns):
         column = len(",".join([*columns[:index], ""])) + 1
-        if name not in header:
-            what = f"unknown column {name!r}: the columns are {', '.join(header)}"
+        if name not in known:
+            what = f"unknown column {name!r}: the columns are {', '.join(known)}"
             yield Fault(Place(file, 1, column), what)
         elif name in columns[:index]:
             yield Fault(Place(file, 1, column), f"duplicate column {name}")

@@ -284,7 +284,8 @@ def _expand(
             "card": call_card.PROJECT_NUMBER,
         },
     )
-    if window.doubled:
+    doubled = window.doubled(project.time_zone)
+    if doubled:
         # Postgres reads a time of the doubled hour as the later moment. If only the earlier one can
         # have been answered, it is the earlier one.
         conn.execute(
@@ -296,7 +297,7 @@ def _expand(
                 and (call_at - %(doubled)s)::timestamp = call_at::timestamp
                 and payload ->> 'calldate' !~ ':\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)\s*$'
             """,
-            {"doubled": window.doubled, "latest": window.latest},
+            {"doubled": doubled, "latest": window.latest},
         )
 
 
@@ -377,7 +378,8 @@ def _count_rejected(run: Run, staged: Staged) -> int:
         raise LoadError(f"{call} has an unreadable calldate: {shown!r}")
     raise LoadError(
         f"{call} of {shown} lies outside the period asked for, {staged.answer.window}: is "
-        "time_zone in projects.csv the zone that the project has in Ringostat?"
+        "time_zone in projects.csv the zone that the project has in Ringostat, and does the API "
+        "read from and to on its clock? `ringostat connect --check` measures it"
     )
 
 

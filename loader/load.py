@@ -187,7 +187,7 @@ def _still_active(project: Project) -> Project:
 
 def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window | None:
     """The period of `project` to read; None if there is nothing to read."""
-    zone = project.time_zone
+    zone, api_zone = project.time_zone, project.api_time_zone
     # The future must not be recorded as loaded, even if this machine's clock is wrong.
     (moment,) = database.only_row(conn.execute("select clock_timestamp()"))
     now = wall_clock(moment, zone).replace(microsecond=0)
@@ -198,14 +198,18 @@ def _period(conn: psycopg.Connection, project: Project, asked: Asked) -> Window 
         until = raw.loaded_until(conn, project, instant(first, zone))
         if until is not None:
             start = max(first, wall_clock(until, zone) - _lookback(asked.lookback_days))
-        elif (earlier := raw.latest_zone(conn, project)) not in (None, zone.key):
+        elif (earlier := raw.latest_clocks(conn, project)) not in (None, project.clocks):
             log.info(
-                "%s: time_zone was %s before: everything is read again from %s on",
+                "%s: the time zone was %s before: everything is read again from %s on",
                 project,
                 earlier,
                 first,
             )
-    return Window(shown_once(start, zone), end, zone) if start < end else None
+    if start >= end:
+        return None
+    # The API is asked by its own clock.
+    begins, ends = (wall_clock(instant(wall, zone), api_zone) for wall in (start, end))
+    return Window(shown_once(begins, api_zone), ends, api_zone)
 
 
 def _lookback(days: int) -> timedelta:

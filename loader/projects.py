@@ -21,6 +21,8 @@ COLUMNS = (
     "load_from",
     "is_active",
 )
+# Files of earlier versions lack it.
+OPTIONAL_COLUMNS = ("api_time_zone",)
 KPI_MODES = ("all", "tagged", "primary", "tagged_primary")
 DEFAULT_KEY_VARIABLE = "RINGOSTAT_AUTH_KEY"
 
@@ -30,7 +32,8 @@ class Project:
     """A Ringostat project as the user configured it.
 
     `key_variable` names the environment variable that holds the Auth-key, `load_from` is the
-    first day to load, in `time_zone`. An empty `kpi_mode` leaves the choice to the dbt var.
+    first day to load, in `time_zone`. An empty `kpi_mode` leaves the choice to the dbt var. The API
+    reads `from` and `to` on the clock of `api_time_zone`.
     """
 
     project_id: int
@@ -40,13 +43,21 @@ class Project:
     kpi_mode: str
     load_from: date
     is_active: bool
+    api_time_zone: ZoneInfo
+
+    @property
+    def clocks(self) -> str:
+        """The zone whose days are reported and, if it is another one, the clock of the API."""
+        if self.api_time_zone.key == self.time_zone.key:
+            return self.time_zone.key
+        return f"{self.time_zone.key}, asked in {self.api_time_zone.key}"
 
     def __str__(self) -> str:
         return f"project {self.project_id} ({self.project_name})"
 
 
 def parse_seed() -> csv_file.Seed:
-    return csv_file.parse(settings.seeds_folder() / "projects.csv", COLUMNS)
+    return csv_file.parse(settings.seeds_folder() / "projects.csv", COLUMNS, OPTIONAL_COLUMNS)
 
 
 def read_projects() -> list[Project]:
@@ -150,6 +161,11 @@ _CELLS: tuple[tuple[str, Callable[[str], object], str | Callable[[str], str]], .
     ),
     ("load_from", csv_file.read_day, csv_file.day_message),
     ("is_active", lambda cell: cell.lower() in ("true", "false"), "must be true or false"),
+    (
+        "api_time_zone",
+        lambda cell: not cell or read_zone(cell),
+        "must be an IANA zone, e.g. UTC, or empty: the clock by which the API reads from and to",
+    ),
 )
 
 
@@ -162,4 +178,5 @@ def _project(row: csv_file.Row) -> Project:
         kpi_mode=row["kpi_mode"],
         load_from=date.fromisoformat(row["load_from"]),
         is_active=row["is_active"].lower() == "true",
+        api_time_zone=ZoneInfo(row["api_time_zone"] or row["time_zone"]),
     )

@@ -204,8 +204,8 @@ def _halves(project: Project) -> tuple[str, str]:
 def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) -> datetime | None:
     """The end of what is loaded of `project` without a gap from the moment `first` on, or None.
 
-    What was read in another zone than the present one does not count: calls without an offset would
-    be hours off.
+    What was read by other clocks than the present ones does not count: calls without an offset, or
+    the ends of windows, would be hours off.
     """
     row = conn.execute(
         """
@@ -217,13 +217,13 @@ def loaded_until(conn: psycopg.Connection, project: Project, first: datetime) ->
             and coalesce(load_state.time_zone, %(zone)s) = %(zone)s
             and ranges.loaded @> %(first)s::timestamptz
         """,
-        {"project_id": project.project_id, "zone": project.time_zone.key, "first": first},
+        {"project_id": project.project_id, "zone": project.clocks, "first": first},
     ).fetchone()
     return row[0] if row else None
 
 
-def latest_zone(conn: psycopg.Connection, project: Project) -> str | None:
-    """The zone in which the newest window of `project` was read; None if it is unknown."""
+def latest_clocks(conn: psycopg.Connection, project: Project) -> str | None:
+    """The clocks by which the newest window of `project` was read; None if they are unknown."""
     row = conn.execute(
         "select time_zone from ringostat_raw.load_state where project_id = %s",
         [project.project_id],
@@ -285,7 +285,7 @@ def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now:
             "begins": window.begins,
             "ends": window.ends,
             "now": now,
-            "zone": project.time_zone.key,
+            "zone": project.clocks,
         },
     )
     _forget_old_rows(conn, project)

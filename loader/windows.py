@@ -1,8 +1,9 @@
 """Windows: how a period of a project's time is cut into requests, and what each may answer.
 
-The API reads `from` and `to` on the wall clock of the project's zone. So a window is a stretch of
-wall-clock time too: windows without gaps on the wall clock lose nothing at a clock change,
-whichever of the two moments of a doubled hour the API assumes. This module derives their UTC times.
+The API reads `from` and `to` on the wall clock of a zone: the project's, or the one of
+`api_time_zone` in projects.csv. So a window is a stretch of wall-clock time too: windows without
+gaps on the wall clock lose nothing at a clock change, whichever of the two moments of a doubled
+hour the API assumes. This module derives their UTC times.
 Pure functions, no I/O.
 """
 
@@ -37,6 +38,11 @@ class Window:
 
     def __str__(self) -> str:
         return f"{self.start} to {self.end} ({self.zone})"
+
+    def halves(self) -> tuple[Window, Window]:
+        """The window in two; it must be longer than a second."""
+        middle = self.start + (self.end - self.start) // 2 // SECOND * SECOND
+        return Window(self.start, middle, self.zone), Window(middle, self.end, self.zone)
 
     @property
     def begins(self) -> datetime:
@@ -93,10 +99,10 @@ class Window:
     def removable_to(self) -> datetime:
         return self.ends - OUTER
 
-    @property
-    def doubled(self) -> timedelta:
-        """The time between the two moments that `asked_to` may mean; mostly zero."""
-        first, second = readings(self.asked_to, self.zone)
+    def doubled(self, zone: ZoneInfo) -> timedelta:
+        """The time between the two moments that the end may mean on the clock of `zone`; mostly
+        zero."""
+        first, second = readings(wall_clock(self.ends, zone), zone)
         return second - first
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 import psycopg
@@ -23,8 +24,9 @@ import psycopg
 from loader import csv_file, database, forms, settings
 from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
 from loader.commands.dbt import build
+from loader.commands.measure import measure
 from loader.commands.status import as_line, as_table, is_healthy, read_status
-from loader.errors import ConfigurationError, Failure
+from loader.errors import ConfigurationError, Failure, LoadError
 from loader.load import (
     DEFAULT_JOBS,
     DEFAULT_LOOKBACK_DAYS,
@@ -44,6 +46,9 @@ from loader.projects import (
     read_zone,
 )
 from loader.sandbox import demo_account, serve
+
+if TYPE_CHECKING:
+    from loader.commands.connect import Seen
 
 
 class _Day(click.DateTime):
@@ -280,11 +285,14 @@ def sandbox(port: int) -> None:
 
 
 @main.command()
-@click.option("--name", required=True, help="The project's name in reports.")
+@click.option("--name", help="The project's name in reports.")
+@click.option("--time-zone", help="The project's zone in Ringostat, e.g. Europe/Kyiv.")
 @click.option(
-    "--time-zone",
-    required=True,
-    help="The project's zone in Ringostat, e.g. Europe/Kyiv.",
+    "--check",
+    "listed_id",
+    metavar="ID",
+    type=int,
+    help="Measure the API of a project that projects.csv lists; write nothing.",
 )
 @click.option(
     "--auth-key-env",
@@ -306,20 +314,29 @@ def sandbox(port: int) -> None:
     help="Add the project although its calls carry the time offset of another zone.",
 )
 def connect(
-    name: str,
-    time_zone: str,
+    name: str | None,
+    time_zone: str | None,
+    listed_id: int | None,
     auth_key_env: str,
     project_id: int | None,
     load_from: datetime | None,
     trust_time_zone: bool,
 ) -> None:
-    """Try a key, show its project, and add the project to projects.csv.
+    """Try a key, show its project, measure its API, and add the project to projects.csv.
 
     \b
     Example: RINGOSTAT_AUTH_KEY=... ringostat connect --name Clinic --time-zone Europe/Kyiv
+    Example: ringostat connect --check 11111
     """
     from loader.commands import connect as connecting  # noqa: PLC0415 - the name is the command's
 
+    if listed_id is not None:
+        if name or time_zone or project_id or load_from or trust_time_zone:
+            raise ConfigurationError("--check ID measures a listed project: give no other option")
+        _check_connection(find(read_projects(), listed_id))
+        return
+    if name is None or time_zone is None:
+        raise ConfigurationError("give --name and --time-zone, or --check ID for a listed project")
     zone = read_zone(time_zone)
     if zone is None:
         raise ConfigurationError(f"--time-zone {time_zone}: must be an IANA zone, e.g. Europe/Kyiv")
@@ -332,18 +349,54 @@ def connect(
     read_projects()  # its faults before the API's
     seen = connecting.look(auth_key_env, zone, project_id)
     first_day = load_from.date() if load_from else connecting.a_year_ago(zone)
-    project = Project(seen.project_id, name, auth_key_env, zone, "", first_day, is_active=True)
+    project = Project(
+        seen.project_id, name, auth_key_env, zone, "", first_day, is_active=True, api_time_zone=zone
+    )
     connecting.check_is_new(project)
-    for line in seen.lines():
-        click.echo(line)
-    if seen.calls:
-        screen.console().print(seen.pools())
+    _show_seen(seen)
     if not trust_time_zone:
         connecting.check_zone(seen)
+    clock = _show_measured(seen)
+    if clock is not None:
+        project = dataclasses.replace(project, api_time_zone=clock)
     click.echo(connecting.NOTICE)
     line = connecting.add(project)
     click.echo(f"added to {settings.seeds_folder() / 'projects.csv'}: {line.strip()}")
     click.echo("next: ringostat run")
+
+
+def _check_connection(project: Project) -> None:
+    """Shows what the API of a listed project does; exits with 1 if it reads another clock."""
+    from loader.commands import connect as connecting  # noqa: PLC0415 - the name is the command's
+
+    variable, zone = project.key_variable, project.time_zone
+    seen = connecting.look(variable, zone, project.project_id, project.api_time_zone)
+    _show_seen(seen)
+    clock = _show_measured(seen)
+    if clock is not None and clock.key != project.api_time_zone.key:
+        click.echo(
+            f"{project}: projects.csv has the API read {project.api_time_zone.key}, but it reads "
+            f"{clock.key}: write {clock.key} into its api_time_zone",
+            err=True,
+        )
+        raise SystemExit(1)
+
+
+def _show_seen(seen: Seen) -> None:
+    for line in seen.lines():
+        click.echo(line)
+    if seen.calls:
+        screen.console().print(seen.pools())
+
+
+def _show_measured(seen: Seen) -> ZoneInfo | None:
+    """Shows what the account's API does; returns the clock that it reads, None if unknown."""
+    try:
+        measured = measure(seen.api, seen.zone, seen.calls)
+    except LoadError as error:
+        raise ConfigurationError(str(error)) from None
+    screen.console().print(measured.table())
+    return measured.clock
 
 
 @main.group("project")

@@ -26,6 +26,8 @@ _YEAR = timedelta(days=365)
 # Enough calls to show which pools there are; if a day has fewer, earlier days are read as well.
 _ENOUGH_CALLS = 500
 _GROWTH = 4
+# As in the macro has_visit of stg_ringostat__calls.
+_VISIT_FIELDS = ("client_id", "landing", "refferrer", "remote_ip")
 
 NOTICE = """\
 KPIs may double: call tracking counts a client who calls, and a CRM, web analytics or an advertising
@@ -42,6 +44,7 @@ class Seen:
     zone: ZoneInfo
     days: float
     calls: Sequence[Call]
+    api: Api
 
     def lines(self) -> Iterator[str]:
         yield f"Ringostat project {self.project_id}"
@@ -71,9 +74,7 @@ class Seen:
         for call in self.calls:
             pool = str(call.get("pool_name") or "")
             calls[pool] += 1
-            visits[pool] += any(
-                str(call.get(name) or "").strip() for name in ("client_id", "landing")
-            )
+            visits[pool] += any(str(call.get(name) or "").strip() for name in _VISIT_FIELDS)
         table = Table("pool", "kind")
         table.add_column("calls", justify="right")
         for pool, count in calls.most_common():
@@ -82,15 +83,18 @@ class Seen:
         return table
 
 
-def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
+def look(
+    key_variable: str, zone: ZoneInfo, project_id: int | None, api_zone: ZoneInfo | None = None
+) -> Seen:
     """Asks the API, with the key in the environment, for the latest calls, up to a year back.
 
+    `api_zone` is the clock by which it is asked, by default that of the project's `zone`.
     `project_id` is needed for an account whose calls do not show it. Raises ConfigurationError if
     the number is unknown or differs from that of the calls, and if the API does not answer.
     """
     api = Api(settings.auth_key(key_variable), key_variable)
     try:
-        calls, days = _latest_calls(api, zone)
+        calls, days = _latest_calls(api, api_zone or zone)
     except LoadError as error:
         raise ConfigurationError(str(error)) from None
     cards = [str(call.get("call_card")) for call in calls]
@@ -106,7 +110,7 @@ def look(key_variable: str, zone: ZoneInfo, project_id: int | None) -> Seen:
         raise ConfigurationError(
             f"the key in {key_variable} belongs to project {owners}: nothing was added"
         )
-    return Seen(min(numbers), zone, days, calls)
+    return Seen(min(numbers), zone, days, calls, api)
 
 
 def check_zone(seen: Seen) -> None:
@@ -133,6 +137,10 @@ def check_is_new(new: Project) -> None:
 def add(project: Project) -> str:
     """Appends the project's line to `projects.csv`, and returns it."""
     seed = projects.parse_seed()
+    is_same = project.api_time_zone.key == project.time_zone.key
+    api_zone = "" if is_same else project.api_time_zone.key
+    if api_zone:
+        seed.add_column("api_time_zone")
     variable = project.key_variable
     line = seed.line(
         {
@@ -143,6 +151,7 @@ def add(project: Project) -> str:
             "kpi_mode": project.kpi_mode,
             "load_from": project.load_from.isoformat(),
             "is_active": str(project.is_active).lower(),
+            "api_time_zone": api_zone,
         }
     )
     seed.save([*(row.text for row in seed.rows), line])

@@ -55,7 +55,8 @@ def listed_or_not(project_id: int) -> Project:
         if project.project_id == project_id:
             return project
     name = "not in projects.csv"
-    return Project(project_id, name, "", ZoneInfo("UTC"), "", date.max, is_active=False)
+    utc = ZoneInfo("UTC")
+    return Project(project_id, name, "", utc, "", date.max, is_active=False, api_time_zone=utc)
 
 
 # ------------------------------------------------------------------------------- a whole project

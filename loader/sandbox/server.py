@@ -60,12 +60,18 @@ class SandboxProject:
     time_zone: str
     calls: list[Call]
     refused_fields: frozenset[str] = frozenset()
+    api_time_zone: str | None = None  # C: sources disagree whether `from` is in this zone or in UTC
 
     _timeline: _Timeline | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @property
+    def clock(self) -> ZoneInfo:
+        """The zone by which `from` and `to` are read."""
+        return ZoneInfo(self.api_time_zone or self.time_zone)
 
     def calls_between(self, start: float, end: float, inclusive_to: bool) -> list[Call]:
         """The calls of a period in order of time, then those whose time is unreadable.
@@ -265,7 +271,7 @@ class Sandbox:
                     wall_clock = datetime.strptime(parameters[name], WALL_CLOCK)
                 except ValueError:
                     raise Refusal(Answer.plain(400, f"incorrect {name}")) from None  # U
-                bounds[name] = wall_clock.replace(tzinfo=project.zone, fold=self.fold).timestamp()
+                bounds[name] = wall_clock.replace(tzinfo=project.clock, fold=self.fold).timestamp()
         end = bounds.get("to", datetime.now(timezone.utc).timestamp())
         return bounds.get("from", end - timedelta(hours=24).total_seconds()), end
 

@@ -23,8 +23,7 @@
         },
         'time_zone': {
             'type': 'text',
-            'is_right': "time_zone in (select zones.name from pg_timezone_names as zones)"
-            ~ " and time_zone !~ '^(posix|right)/|^(localtime|Factory)$'",
+            'is_right': zone('time_zone'),
             'must': 'be an IANA zone, e.g. Europe/Kyiv',
         },
         'kpi_mode': {
@@ -41,6 +40,11 @@
             'type': 'boolean',
             'is_right': "lower(is_active) in ('true', 'false')",
             'must': 'be true or false',
+        },
+        'api_time_zone': {
+            'type': 'text',
+            'is_right': "coalesce(api_time_zone, '') = '' or (" ~ zone('api_time_zone') ~ ")",
+            'must': 'be an IANA zone, e.g. UTC, or empty',
         },
     }) }}
     {%- elif seed == 'static_channels' -%}
@@ -68,6 +72,14 @@
         'tag': filled_in('tag'),
     }) }}
     {%- endif -%}
+{% endmacro %}
+
+
+{% macro zone(column) %}
+    {{ return(
+        column ~ ' in (select zones.name from pg_timezone_names as zones)'
+        ~ ' and ' ~ column ~ " !~ '^(posix|right)/|^(localtime|Factory)$'"
+    ) }}
 {% endmacro %}
 
 

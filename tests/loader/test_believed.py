@@ -364,7 +364,7 @@ def test_another_zone_reads_all_again(setting: Setting, seeds: Callable[..., Pat
     )
     result = setting.load("--until", "2024-04-01")
     assert result.exit_code == 1
-    assert "time_zone was Europe/Kyiv before: everything is read again" in result.stderr
+    assert "the time zone was Europe/Kyiv before: everything is read again" in result.stderr
     assert "from 2024-01-01" in result.stderr
     setting.api.fault = lambda number, parameters: None
     setting.api.requests.clear()
@@ -377,7 +377,7 @@ def test_another_zone_reads_all_again(setting: Setting, seeds: Callable[..., Pat
     # As before from now on.
     setting.api.requests.clear()
     result = setting.load("--until", "2024-04-01", "--lookback-days", "1")
-    assert "time_zone was" not in result.stderr
+    assert "the time zone was" not in result.stderr
     assert setting.api.requests[0]["from"] > "2024-03-20"
 
 
@@ -386,7 +386,7 @@ def test_loads_of_before_the_zone_was_kept(setting: Setting) -> None:
     setting.conn.execute("update ringostat_raw.load_state set time_zone = null")
     setting.api.requests.clear()
     result = setting.load("--until", "2024-04-02")
-    assert "time_zone was" not in result.stderr
+    assert "the time zone was" not in result.stderr
     assert setting.api.requests[0]["from"] > "2024-03"
 
 

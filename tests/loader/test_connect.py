@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import Result
 
+from loader.commands.connect import look
+from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
 
 from .calls import KYIV, call, calls_every
@@ -18,6 +20,7 @@ from .support import HEADER, KEY, ringostat
 
 LISTED = "22222,Salon,SALON_KEY,Asia/Almaty,,2024-01-01,true"
 NOW = datetime.now(KYIV).replace(microsecond=0)
+OFFSET = (NOW - timedelta(days=1)).utcoffset() // timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +117,7 @@ def test_it_looks_back_in_growing_steps_and_no_further_than_it_must(
 ) -> None:
     sandbox = account(calls_every(timedelta(minutes=30), ago(days=60), NOW))
     assert connect().exit_code == 0
-    bounds = [datetime.fromisoformat(asked["from"]) for _, asked in sandbox.requests]
+    bounds = [datetime.fromisoformat(asked["from"]) for _, asked in sandbox.requests[:3]]
     days = [round((NOW.replace(tzinfo=None) - bound) / timedelta(days=1)) for bound in bounds]
     assert days == [1, 5, 21]
 
@@ -132,7 +135,7 @@ def test_a_busy_account_is_read_in_shorter_steps(
 def test_an_old_account_is_found_within_a_year(account: Callable[..., Sandbox]) -> None:
     sandbox = account([call(ago(days=360))])
     assert connect().exit_code == 0
-    assert len(sandbox.requests) < 8
+    assert len(sandbox.requests) < 8 + 8
 
 
 def test_a_zone_that_is_not_the_accounts_is_trusted_on_request(
@@ -140,7 +143,10 @@ def test_a_zone_that_is_not_the_accounts_is_trusted_on_request(
 ) -> None:
     account([call(ago(days=1))])
     assert connect("--trust-time-zone", zone="Asia/Tokyo").exit_code == 0
-    assert file.read_text() == f"{HEADER}{LISTED}\n{line(zone='Asia/Tokyo')}"
+    # The API goes on reading the clock that it had.
+    added = line(zone="Asia/Tokyo").replace("\n", f",Etc/GMT-{OFFSET}\n")
+    header = HEADER.replace("\n", ",api_time_zone\n")
+    assert file.read_text() == f"{header}{LISTED},\n{added}"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +169,127 @@ def test_an_account_without_calls(account: Callable[..., Sandbox], file: Path) -
     account([])
     assert connect("--project-id", "11111").exit_code == 0
     assert file.read_text() == f"{HEADER}{LISTED}\n{line()}"
+
+
+# ------------------------------------------------------------------------- what the API does
+
+
+def some_calls(days: float = 3) -> list[dict]:
+    return calls_every(timedelta(minutes=30), ago(days=days), ago(hours=2))
+
+
+def measured(result: Result) -> dict[str, str]:
+    """The table "what this account's API does"."""
+    rows = re.findall(r"^│ +(.+?) +│ +(.+?) +│$", result.stdout, re.MULTILINE)
+    return dict(rows)
+
+
+CLOCK = "reads from and to on the clock of"
+INCLUSIVE = "answers a call in the second `to`"
+FIELDS = "refuses the fields"
+CAP = "more calls than the row cap"
+
+
+@pytest.mark.parametrize("clock", ["Europe/Kyiv", "UTC"])
+@pytest.mark.parametrize("inclusive", [True, False])
+def test_the_clock_and_the_bounds_are_measured(
+    account: Callable[..., Sandbox], file: Path, clock: str, inclusive: bool
+) -> None:
+    sandbox = account(some_calls(), inclusive_to=inclusive)
+    sandbox.project(11111).api_time_zone = clock
+    result = connect()
+    assert result.exit_code == 0
+    assert measured(result)[CLOCK] == clock
+    assert measured(result)[INCLUSIVE] == ("yes" if inclusive else "no")
+    assert measured(result)[FIELDS] == "(none)"
+    asked_around = [asked for _, asked in sandbox.requests if _length(asked) < timedelta(hours=1)]
+    assert len(asked_around) <= 4
+    with_clock = clock != "Europe/Kyiv"
+    assert (",true,UTC\n" in file.read_text()) is with_clock
+    (project,) = [one for one in read_projects() if one.project_id == 11111]
+    assert project.api_time_zone.key == clock
+
+
+def _length(asked: dict[str, str]) -> timedelta:
+    return datetime.fromisoformat(asked["to"]) - datetime.fromisoformat(asked["from"])
+
+
+def test_the_offset_of_the_rows_may_be_the_clock(account: Callable[..., Sandbox]) -> None:
+    calls = [
+        call(
+            f"{ago(hours=hours).astimezone(timezone(timedelta(hours=5))):%Y-%m-%dT%H:%M:%S%z}",
+            str(hours),
+        )
+        for hours in range(2, 40)
+    ]
+    sandbox = account(calls)
+    sandbox.project(11111).api_time_zone = "Etc/GMT-5"
+    result = connect("--trust-time-zone")
+    assert measured(result)[CLOCK] == "Etc/GMT-5"
+
+
+@pytest.mark.parametrize(
+    ("over_cap", "cap", "shown"),
+    [
+        ("none", 100, "are answered whole: 1[23]\\d in one answer"),
+        ("cut_end", 100, "are cut at 100"),
+        ("error", 100, "are refused .*no more than 100 calls.*"),
+        ("cut_end", 60, "are cut at 60: set RINGOSTAT_ROW_CAP to 60"),
+        ("cut_start", 60, "are cut at 60: set RINGOSTAT_ROW_CAP to 60"),
+    ],
+)
+def test_the_cap_is_measured(
+    account: Callable[..., Sandbox],
+    monkeypatch: pytest.MonkeyPatch,
+    over_cap: str,
+    cap: int,
+    shown: str,
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_ROW_CAP", "100")
+    sandbox = account(some_calls(days=20), row_cap=cap, over_cap=over_cap)
+    look("RINGOSTAT_AUTH_KEY", KYIV, None)
+    to_look = len(sandbox.requests)
+    result = connect()
+    assert result.exit_code == 0
+    found = " ".join(re.findall(r"^│[^│]*│ +(.+?) +│$", result.stdout, re.MULTILINE))
+    assert re.search(shown, found), result.stdout
+    assert len(sandbox.requests) <= 2 * to_look + 8
+
+
+def test_what_few_calls_do_not_show_is_said(account: Callable[..., Sandbox]) -> None:
+    account([])
+    result = connect("--project-id", "11111")
+    unknown = "not measured: too few calls"
+    assert measured(result) == {CLOCK: unknown, INCLUSIVE: unknown, FIELDS: "(none)", CAP: unknown}
+
+
+def test_a_listed_project_is_checked_and_nothing_is_written(
+    account: Callable[..., Sandbox], file: Path
+) -> None:
+    sandbox = account(some_calls())
+    assert connect().exit_code == 0
+    before = file.read_bytes()
+    checked = ringostat("connect", "--check", "11111")
+    assert (checked.exit_code, measured(checked)[CLOCK]) == (0, "Europe/Kyiv")
+    sandbox.project(11111).api_time_zone = "UTC"
+    checked = ringostat("connect", "--check", "11111")
+    assert checked.exit_code == 1
+    assert "write UTC into its api_time_zone" in checked.stderr
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--check", "33333"], "projects.csv has no project 33333"),
+        (["--check", "22222", "--name", "x"], "give no other option"),
+        (["--name", "x"], "give --name and --time-zone, or --check ID"),
+    ],
+)
+def test_options_that_do_not_fit(arguments: list[str], message: str) -> None:
+    result = ringostat("connect", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 # ------------------------------------------------------------------------------- what it refuses

@@ -26,7 +26,8 @@ final as (
         time_zone,
         {{ kpi_mode('kpi_mode') }} as kpi_mode,
         load_from,
-        is_active
+        is_active,
+        coalesce(api_time_zone, time_zone) as api_time_zone
     from projects
     order by project_id, projects
 )
