@@ -227,7 +227,8 @@ def parse(file: Path, header: Sequence[str] | None, optional: Sequence[str] = ()
                 if seed.faults:
                     break  # cells cannot be checked if their columns are unknown
             elif len(cells) == len(seed.columns):
-                named = dict.fromkeys(optional, "") | dict(zip(seed.columns, cells, strict=True))
+                named = dict(zip(seed.columns, cells, strict=True))
+                named |= {name: "" for name in optional if name not in named}
                 seed.rows.append(Row(file, line, text, named))
             elif cells:
                 seed.faults.append(_count_fault(Place(file, line), cells, seed.columns))

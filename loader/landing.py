@@ -58,6 +58,8 @@ class Run:
     `missing` collects the stored calls that the answers should have contained and did not. Only the
     last window removes them, because only then the run has read far enough beyond them.
 
+    `is_whole`: the API was proven to cut no answer, before the last window is merged.
+
     `carried` are answered calls that are stored in a later part of the period: that part shows
     whether they have moved, or whether their id is answered twice and the later one counts.
     """
@@ -65,6 +67,7 @@ class Run:
     project: Project
     period: Window
     allow_removals: bool = False
+    is_whole: bool = False
     first_load_id: int | None = None
     fetched: int = 0
     missing: list[str] = field(default_factory=list)
@@ -467,6 +470,8 @@ def _merge(conn: psycopg.Connection, run: Run, staged: Staged, rejected: int) ->
         },
     )
     raw.mark_loaded(conn, run.project, window, now)
+    if is_last and run.is_whole:
+        raw.mark_whole(conn, run.project, now)
     return landed
 
 

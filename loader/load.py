@@ -30,9 +30,6 @@ log = logging.getLogger(__name__)
 DEFAULT_LOOKBACK_DAYS = 14
 DEFAULT_JOBS = 4
 
-# Two answers of the same length, at least this one, may both have been cut there.
-_SUSPICIOUS_LENGTH = 100
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -66,6 +63,17 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, results: Sequence[Loaded]) -> None:
         super().__init__()
         self.results = results
+
+
+class _AnswersCut(LoadError):
+    """The API answers no more than `calls` calls at a time, below the row cap."""
+
+    def __init__(self, window: Window, calls: int, found: int) -> None:
+        super().__init__(
+            f"Ringostat answers no more than {calls} calls at a time, and {window} has at least "
+            f"{found}: set RINGOSTAT_ROW_CAP to {calls}"
+        )
+        self.calls = calls
 
 
 class _Stopped(LoadError):
@@ -277,6 +285,8 @@ def _land_windows(
         # On a new connection, because the other ones may have failed. If Postgres cannot be reached
         # at all, the first error is reported.
         with suppress(psycopg.Error, ConfigurationError), database.connect(warehouse) as fresh:
+            if isinstance(error, _AnswersCut):
+                raw.distrust(fresh, run.project, error.calls, describe(error))
             raw.record_failure(fresh, run.project, window, asked_at, describe(error))
         raise
 
@@ -293,6 +303,8 @@ class _Answers:
         self.window = run.period
         self.asked_at = _now()
         self._project = run.project
+        self._run = run
+        self._fullest = raw.fullest_unproven(conn, run.project)
         self._stop = stop
         self._is_ended = False
         self._fields = raw.known_fields(conn, run.project)
@@ -323,10 +335,35 @@ class _Answers:
                 _compare_offsets(self._project, rows)
                 self._is_compared = True
             answer = Answer(self.window, rows, self.asked_at)
+            if self._fullest is None or len(rows) >= self._fullest[1]:
+                self._fullest = self.window, len(rows)
             self._cursor.read(len(rows))
             self._ask()
+            if self._rows is None and settings.proves_row_cap():
+                self._prove_whole(*self._fullest)
             return answer
         return None
+
+    def _prove_whole(self, window: Window, calls: int) -> None:
+        """Raises _AnswersCut if the fullest window has more calls than were answered.
+
+        It is asked again in two halves. If they bring more, more calls may have come meanwhile;
+        then the whole window, asked again, has more too. What is cut has the greatest length of
+        all, so all other windows are proven with it.
+        """
+        if window.end - window.start > SECOND and calls > 1:
+            try:
+                halves = [row for half in window.halves() for row in self._fetch(half)]
+                found = len(set(map(bytes, halves)))  # the halves overlap by a second
+                if found > calls and found > (answered := len(self._fetch(window))):
+                    raise _AnswersCut(window, answered, found)
+            except WindowTooLong as refusal:
+                log.debug("%s: not proven to be whole: %s", window, refusal)
+                return
+        self._run.is_whole = True
+
+    def _fetch(self, window: Window) -> list[Row]:
+        return self._wait_for(self._source.fetch(window))
 
     def close(self) -> None:
         """Ends a `next` that waits for an answer."""
@@ -366,12 +403,10 @@ def _compare_offsets(project: Project, rows: Sequence[Row]) -> None:
 
 
 class _Source:
-    """Fetches windows in the background, and checks that the API does not cut answers silently."""
+    """Fetches windows in the background."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._lengths: set[int] = set()
-        self._is_proven = False
 
     def fetch(self, window: Window) -> Future[list[Row]]:
         """Starts to fetch `window`; one window at a time."""
@@ -379,38 +414,13 @@ class _Source:
 
         def fetch() -> None:
             try:
-                rows.set_result(self._fetch(window))
+                rows.set_result(self._api.calls(window))
             except BaseException as error:  # raised where the rows are read
                 rows.set_exception(error)
 
         # A daemon thread, so that Ctrl-C does not wait for a slow answer.
         threading.Thread(target=fetch, daemon=True).start()
         return rows
-
-    def _fetch(self, window: Window) -> list[Row]:
-        rows = self._api.calls(window)
-        if len(rows) >= _SUSPICIOUS_LENGTH and len(rows) in self._lengths and not self._is_proven:
-            self._prove_whole(window, rows)
-            self._is_proven = True
-        self._lengths.add(len(rows))
-        return rows
-
-    def _prove_whole(self, window: Window, rows: list[Row]) -> None:
-        """Raises LoadError if the two halves of `window` have more calls than its own answer."""
-        middle = window.start + (window.end - window.start) // 2 // SECOND * SECOND
-        if middle == window.start:
-            return
-        halves = [
-            *self._api.calls(Window(window.start, middle, window.zone)),
-            *self._api.calls(Window(middle, window.end, window.zone)),
-        ]
-        found = len(set(map(bytes, halves)))  # the halves overlap by a second
-        # More calls may have come meanwhile; then the whole window has more too.
-        if found > len(rows) and len(self._api.calls(window)) == len(rows):
-            raise LoadError(
-                f"Ringostat answers no more than {len(rows)} calls at a time, and {window} has at "
-                f"least {found}: set RINGOSTAT_ROW_CAP to {len(rows)}"
-            )
 
 
 def _now() -> datetime:

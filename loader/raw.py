@@ -15,6 +15,7 @@ from psycopg import errors
 
 from loader import settings
 from loader.api import Fields
+from loader.clock import wall_clock
 from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
 from loader.projects import Project
@@ -289,6 +290,78 @@ def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now:
         },
     )
     _forget_old_rows(conn, project)
+
+
+def fullest_unproven(conn: psycopg.Connection, project: Project) -> tuple[Window, int] | None:
+    """The window of the log with the most calls, and how many, of those that no run has proven to
+    be whole; None if there is none."""
+    row = conn.execute(
+        """
+        select window_from, window_to, fetched
+        from ringostat_raw.loads
+        where project_id = %s and status = 'loaded' and whole_since is null and fetched > 1
+        order by fetched desc, load_id
+        limit 1
+        """,
+        [project.project_id],
+    ).fetchone()
+    if row is None:
+        return None
+    zone = project.api_time_zone
+    start, end = (wall_clock(moment, zone) for moment in row[:2])
+    return (Window(start, end, zone), row[2]) if start < end else None
+
+
+def mark_whole(conn: psycopg.Connection, project: Project, now: datetime) -> None:
+    """All windows of the log are whole: the API cut the fullest of them nowhere.
+
+    Belongs to the transaction that lands the last window of the run.
+    """
+    conn.execute(
+        """
+        update ringostat_raw.loads
+        set whole_since = %s
+        where project_id = %s and status = 'loaded' and whole_since is null
+        """,
+        [now, project.project_id],
+    )
+
+
+def distrust(conn: psycopg.Connection, project: Project, calls: int, error: str) -> None:
+    """The API cuts answers at `calls`: the windows with as many calls no longer count as loaded."""
+    values = {"project_id": project.project_id, "calls": calls, "error": error}
+    with conn.transaction():
+        conn.execute(
+            """
+            update ringostat_raw.load_state
+            set loaded = loaded - coalesce(
+                (
+                    select range_agg(tstzrange(window_from, window_to))
+                    from ringostat_raw.loads
+                    where
+                        project_id = %(project_id)s
+                        and status = 'loaded'
+                        and fetched >= %(calls)s
+                        and whole_since is null
+                ),
+                '{}'
+            )
+            where project_id = %(project_id)s
+            """,
+            values,
+        )
+        conn.execute(
+            """
+            update ringostat_raw.loads
+            set status = 'failed', error = %(error)s
+            where
+                project_id = %(project_id)s
+                and status = 'loaded'
+                and fetched >= %(calls)s
+                and whole_since is null
+            """,
+            values,
+        )
 
 
 def _forget_old_rows(conn: psycopg.Connection, project: Project) -> None:

@@ -45,6 +45,9 @@ create table if not exists ringostat_raw.loads (
     primary key (project_id, load_id)
 );
 
+-- When the API was proven to answer such windows whole; null until then.
+alter table ringostat_raw.loads add column if not exists whole_since timestamptz;
+
 -- The state of each project in one row: the log is too long to be read for each window.
 create table if not exists ringostat_raw.load_state (
     project_id bigint primary key,

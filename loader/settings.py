@@ -118,6 +118,11 @@ def wants_recordings() -> bool:
     return os.environ.get("RINGOSTAT_RECORDINGS") == "1"
 
 
+def proves_row_cap() -> bool:
+    """`RINGOSTAT_PROVE_ROW_CAP`: whether each run proves that the API cuts no answer."""
+    return os.environ.get("RINGOSTAT_PROVE_ROW_CAP") != "0"
+
+
 def caller_salt() -> str | None:
     """`RINGOSTAT_CALLER_SALT`, None if it is not set or empty; or ConfigurationError."""
     value = os.environ.get(CALLER_SALT)

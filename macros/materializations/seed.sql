@@ -12,3 +12,20 @@
         ) }}
     {%- endif -%}
 {%- endmacro %}
+
+
+{#
+    Adds the columns that files of earlier versions lack, empty. They are not among the seed's
+    `column_types`, because dbt would warn about a column that is not there, so their type is set
+    here.
+#}
+{% macro postgres__create_csv_table(model, agate_table) %}
+    {%- set created = default__create_csv_table(model, agate_table) -%}
+    {%- for column in {'projects': ['api_time_zone']}.get(model.name, []) -%}
+        {%- call statement('_') -%}
+        alter table {{ this }} add column if not exists {{ column }} text;
+        alter table {{ this }} alter column {{ column }} type text
+        {%- endcall -%}
+    {%- endfor -%}
+    {{ return(created) }}
+{% endmacro %}

@@ -251,7 +251,10 @@ def with_names(account: Setting) -> None:
     account.project.calls = [row | {"employee_fio": "A"} for row in account.project.calls]
 
 
-def test_the_next_run_does_not_ask_for_refused_fields(account: Setting) -> None:
+def test_the_next_run_does_not_ask_for_refused_fields(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_PROVE_ROW_CAP", "0")
     account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
     account.load(*PERIOD)
     del account.api.requests[:]
@@ -261,7 +264,10 @@ def test_the_next_run_does_not_ask_for_refused_fields(account: Setting) -> None:
     assert "WARNING" not in result.stderr
 
 
-def test_refused_fields_are_asked_for_again_after_a_week(account: Setting) -> None:
+def test_refused_fields_are_asked_for_again_after_a_week(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_PROVE_ROW_CAP", "0")
     account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
     account.load(*PERIOD)
     account.project.refused_fields = frozenset({"n_alias"})

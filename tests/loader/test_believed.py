@@ -113,30 +113,110 @@ def test_removals_are_seen_by_every_lookback(setting: Setting, days: int) -> Non
 # --- answers that are cut --------------------------------------------------------------------
 
 
-def test_a_lower_cap_than_believed_is_noticed(
-    setting: Setting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+MAY = ("--since", "2024-05-01", "--until", "2024-05-20")
+
+
+@pytest.fixture
+def busy(setting: Setting) -> Setting:
+    """A call every six minutes, of which the API answers no more than 120 at a time."""
     setting.sandbox.row_cap = 120
     setting.project.calls = calls_every(HOUR / 10, datetime(2024, 5, 1), datetime(2024, 5, 20))
-    period = ("--since", "2024-05-01", "--until", "2024-05-20")
-    result = setting.load(*period)
+    return setting
+
+
+@pytest.mark.parametrize("over_cap", ["cut_end", "cut_start"])
+def test_a_lower_cap_than_believed_is_noticed(
+    busy: Setting, monkeypatch: pytest.MonkeyPatch, over_cap: str
+) -> None:
+    busy.sandbox.over_cap = over_cap
+    result = busy.load(*MAY)
     assert result.exit_code == 1
     assert "set RINGOSTAT_ROW_CAP to 120" in result.stderr
-    assert setting.loads("status")[-1] == ("failed",)
+    # Whatever was cut does not count as loaded.
+    assert set(busy.loads("status")) == {("failed",)}
+    assert loaded_hours(busy) == 0
     monkeypatch.setenv("RINGOSTAT_ROW_CAP", "120")
-    assert setting.load(*period).exit_code == 0
-    assert len(setting.raw("1")) == len(setting.project.calls)
+    assert busy.load("--until", "2024-05-20").exit_code == 0
+    assert len(busy.raw("1")) == len(busy.project.calls)
+    assert loaded_hours(busy) > 19 * 24
 
 
-def test_answers_of_one_length_that_are_whole(
+def loaded_hours(setting: Setting) -> float:
+    ranges = "select unnest(loaded) as range from ringostat_raw.load_state"
+    hours = "coalesce(sum(extract(epoch from upper(range) - lower(range))), 0) / 3600"
+    return setting.conn.execute(f"select {hours} from ({ranges}) as ranges").fetchone()[0]
+
+
+def test_windows_that_are_proven_still_count_if_the_api_begins_to_cut(busy: Setting) -> None:
+    busy.sandbox.row_cap = 6500
+    first_days = ("--since", "2024-05-01", "--until", "2024-05-05")
+    assert busy.load(*first_days).exit_code == 0
+    assert busy.loads("whole_since is not null") == [(True,)] * len(busy.loads("1"))
+    before = loaded_hours(busy)
+    busy.sandbox.row_cap = 120
+    assert busy.load("--since", "2024-05-05", "--until", "2024-05-20").exit_code == 1
+    assert loaded_hours(busy) == before
+
+
+def test_windows_of_a_run_that_crashed_are_proven_by_the_next_one(busy: Setting) -> None:
+    assert busy.load(*MAY).exit_code == 1
+    # As a run leaves them that was killed before the proof.
+    busy.conn.execute(
+        "update ringostat_raw.loads set status = 'loaded', error = null where fetched > 0"
+    )
+    busy.conn.execute(
+        """
+        update ringostat_raw.load_state
+        set loaded = (
+            select range_agg(tstzrange(window_from, window_to))
+            from ringostat_raw.loads
+            where status = 'loaded'
+        )
+        """
+    )
+    assert loaded_hours(busy) > 24
+    result = busy.load("--since", "2024-05-19 23:00:00", "--until", "2024-05-20 00:00:00")
+    assert "set RINGOSTAT_ROW_CAP to 120" in result.stderr
+    assert loaded_hours(busy) == 0
+
+
+def test_nothing_is_removed_by_a_run_whose_answers_are_cut(busy: Setting) -> None:
+    busy.sandbox.row_cap = 6500
+    assert busy.load(*MAY).exit_code == 0
+    busy.sandbox.row_cap = 1000
+    assert busy.load(*MAY, "--allow-removals").exit_code == 1
+    assert busy.raw("removed_at is null") == [(True,)] * len(busy.project.calls)
+
+
+def test_the_proof_costs_two_requests_and_can_be_turned_off(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_ROW_CAP", "160")
     setting.project.calls = calls_every(HOUR / 5, datetime(2024, 5, 1), datetime(2024, 5, 11))
-    result = setting.load("--since", "2024-05-01", "--until", "2024-05-11")
-    assert result.exit_code == 0, result.stderr
-    # Looked into once a run.
-    assert len(setting.api.requests) == len(setting.loads("1")) + 2
+    period = ("--since", "2024-05-01", "--until", "2024-05-11")
+    assert setting.load(*period).exit_code == 0
+    windows = len(setting.loads("1"))
+    assert len(setting.api.requests) == windows + 2
+    setting.api.requests.clear()
+    monkeypatch.setenv("RINGOSTAT_PROVE_ROW_CAP", "0")
+    assert setting.load(*period).exit_code == 0
+    assert len(setting.api.requests) == len(setting.loads("1")) - windows
+
+
+def test_calls_that_come_during_the_proof_are_no_proof_of_a_cut(setting: Setting) -> None:
+    setting.project.calls = calls_every(HOUR, datetime(2024, 5, 1), datetime(2024, 5, 2))
+    period = ("--since", "2024-05-01", "--until", "2024-05-02")
+    answer = setting.sandbox.answer
+
+    def with_a_new_call(*asked: object) -> object:
+        if len(setting.sandbox.requests) == 1:
+            new = call(datetime(2024, 5, 1, 3, 30), "new")
+            setting.project.calls = [*setting.project.calls, new]
+        return answer(*asked)
+
+    setting.sandbox.answer = with_a_new_call
+    assert setting.load(*period).exit_code == 0
+    assert setting.loads("whole_since is not null") == [(True,)]
 
 
 # --- an id that is answered twice ------------------------------------------------------------

@@ -200,6 +200,44 @@ def test_clock_changes_lose_and_double_nothing(
     assert_equals_the_source(setting)
 
 
+@pytest.mark.parametrize("clock", ["UTC", "America/New_York", "Etc/GMT-5"])
+@pytest.mark.parametrize(
+    "change", [datetime(2024, 3, 31), datetime(2024, 10, 27), datetime(2024, 3, 10)]
+)
+def test_an_api_with_a_clock_of_its_own(
+    setting: Setting,
+    seeds: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    clock: str,
+    change: datetime,
+) -> None:
+    """The clocks of Kyiv and New York change on different days."""
+    monkeypatch.setenv("RINGOSTAT_ROW_CAP", "10")
+    file = seeds(f"11111,Clinic,,Europe/Kyiv,,2024-01-01,true,{clock}")
+    file.write_text(file.read_text().replace("is_active", "is_active,api_time_zone"))
+    setting.project.api_time_zone = clock
+    first, last = change - timedelta(days=1), change + timedelta(days=2)
+    setting.project.calls = calls_every(HOUR / 6, first, last)
+    for new in (len(setting.project.calls), 0):
+        result = setting.load("--since", str(first), "--until", str(last))
+        assert result.exit_code == 0, result.stderr
+        assert_equals_the_source(setting)
+        assert result.stdout.endswith(f"{new} new, 0 changed, 0 removed\n")
+
+
+def test_another_clock_reads_everything_again(setting: Setting, seeds: Callable[..., Path]) -> None:
+    setting.project.calls = calls_every(5 * HOUR, datetime(2024, 1, 1), datetime(2024, 3, 1))
+    setting.load("--until", "2024-03-01")
+    file = seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true,UTC")
+    file.write_text(file.read_text().replace("is_active", "is_active,api_time_zone"))
+    setting.project.api_time_zone = "UTC"
+    setting.api.requests.clear()
+    result = setting.load("--until", "2024-03-01")
+    assert "the time zone was Europe/Kyiv before" in result.stderr
+    assert periods(setting.api)[0] == "2023-12-31 21:59:59"
+    assert_equals_the_source(setting)
+
+
 @pytest.mark.parametrize("hour", ["03:00:00", "03:30:00", "04:00:00"])
 @pytest.mark.parametrize("change", ["2024-03-31", "2024-10-27"])
 @pytest.mark.parametrize("fold", [0, 1])

@@ -244,3 +244,14 @@ def marts(conn: psycopg.Connection) -> Iterable[object]:
         conn.execute(f"select t::text from ringostat_marts.{mart} as t order by 1").fetchall()
         for mart in MARTS
     ]
+
+
+@pytest.mark.parametrize("cell", ["UTC+3", "europe/kyiv", "Factory"])
+def test_the_clock_of_the_api_is_a_zone(
+    cell: str, seeds: Path, dbt_folder: Path, conn: psycopg.Connection
+) -> None:
+    text = (ONE_PROJECT.rstrip() + f",{cell}\n").replace("is_active", "is_active,api_time_zone")
+    (seeds / "projects.csv").write_text(text)
+    (fault,) = check.find_faults()
+    assert fault.what.startswith("api_time_zone: must be an IANA zone")
+    assert "api_time_zone must be an IANA zone" in run_dbt(dbt_folder, *SEED_TESTS).stdout
