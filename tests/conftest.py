@@ -19,6 +19,7 @@ from hypothesis import settings
 from psycopg import sql
 
 from loader import database
+from loader.sandbox import Sandbox
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
@@ -72,6 +73,11 @@ def conn(warehouse: dict[str, str]) -> Iterator[psycopg.Connection]:
     """A connection to `warehouse`, in autocommit."""
     with database.connect(warehouse) as connection:
         yield connection
+
+
+@pytest.fixture(autouse=True)
+def no_misspelt_parameter_goes_unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sandbox, "strict", True)
 
 
 @pytest.fixture(autouse=True)

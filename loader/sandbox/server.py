@@ -1,4 +1,6 @@
-"""A small Ringostat: `GET /calls/list` and `GET /sipstatus/online` on loopback.
+"""A small Ringostat on loopback: the call log, who is on the line, and the staff list.
+
+    GET /calls/list    GET /sipstatus/online    GET /sipstatus/speaking    POST /api/json-rpc
 
 This file also documents the API. A letter says how well each point is known: D, documented by the
 vendor; V, seen in the vendor's sample answer; C, seen in working code of others; U, unknown. An
@@ -7,6 +9,8 @@ unknown point is a setting if it could hurt a client; otherwise the sandbox make
 
 from __future__ import annotations
 
+import base64
+import binascii
 import csv
 import io
 import json
@@ -14,7 +18,7 @@ import re
 import threading
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -24,9 +28,13 @@ from zoneinfo import ZoneInfo
 
 ROW_CAP = 6500  # D: "no more than 6500 calls in one request; split the period"
 OVER_CAP = ("cut_start", "cut_end", "error", "none")
-WALL_CLOCK = "%Y-%m-%d %H:%M:%S"  # C: `from` and `to`, without a zone: the project's
+# C: `from` and `to`, without a zone. A bare date is its 00:00.
+WALL_CLOCKS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
-PARAMETERS = ("export_type", "from", "to", "fields", "merge", "order")
+PARAMETERS = ("export_type", "from", "to", "fields", "filters", "merge", "order")
+SIP_STATUS = ("/sipstatus/online", "/sipstatus/speaking")
+JSON_RPC = "/api/json-rpc"
+LONGEST_REQUEST = 1 << 16
 FIELDS = (
     # when, and which call
     "calldate", "uniqueid", "call_card", "recording", "recording_wav", "has_recording",
@@ -60,6 +68,7 @@ class SandboxProject:
     time_zone: str
     calls: list[Call]
     refused_fields: frozenset[str] = frozenset()
+    staff: Sequence[Mapping[str, object]] = ()  # D: id, name, e-mail, phones, SIP, departments
     api_time_zone: str | None = None  # C: sources disagree whether `from` is in this zone or in UTC
 
     _timeline: _Timeline | None = field(default=None, init=False, repr=False, compare=False)
@@ -130,7 +139,7 @@ class Answer:
     @classmethod
     def as_csv(cls, fields: list[str], calls: Iterable[Call]) -> Answer:
         lines = io.StringIO()
-        writer = csv.DictWriter(lines, fields, extrasaction="ignore")
+        writer = csv.DictWriter(lines, fields, extrasaction="ignore", delimiter=";")  # C
         writer.writeheader()
         writer.writerows(calls)
         return cls(200, "text/csv", lines.getvalue())
@@ -162,8 +171,13 @@ class Sandbox:
     `refusal_status`: the status of "incorrect field name" (C: 200 and 400).
     `port`: 0 takes a free one.
 
+    `strict` refuses unknown parameters, so that a misspelt one does not go unnoticed; the API
+    ignores them (C: clients in use send `project_id`, `limit`, even `token`).
+
     `url` is the address for clients; `requests` lists (path, parameters) of each request so far.
     """
+
+    strict = False
 
     def __init__(
         self,
@@ -208,14 +222,36 @@ class Sandbox:
         """The answer to a GET of `path`; `auth_key` is from the header."""
         self.requests.append((path, parameters))
         try:
-            if path not in ("/calls/list", "/sipstatus/online"):
+            if path not in ("/calls/list", *SIP_STATUS):
                 raise Refusal(Answer.html(404, "Not Found"))
             project = self._project_of(parameters, auth_key)
-            if path == "/sipstatus/online":  # D: an array; U: of what. Nobody is online here
+            if path in SIP_STATUS:  # D: an array; U: of what. Nobody is on the line here
                 return Answer.as_json([])
             return self._list_calls(project, parameters)
         except Refusal as refusal:
             return refusal.answer
+
+    def answer_rpc(self, path: str, body: bytes, auth_key: str | None) -> Answer:
+        """The answer to a POST of `body` to `path`: the staff list by JSON-RPC 2.0 (D)."""
+        try:
+            if path != JSON_RPC:
+                raise Refusal(Answer.html(404, "Not Found"))
+            project = self._project_of({}, auth_key)
+        except Refusal as refusal:
+            return refusal.answer
+        try:
+            call = json.loads(body)
+            if not isinstance(call, dict):
+                return _rpc_error(None, -32600, "Invalid Request")
+        except ValueError:
+            return _rpc_error(None, -32700, "Parse error")
+        number, asked = call.get("id"), call.get("params")
+        self.requests.append((path, {"method": str(call.get("method"))}))
+        if call.get("method") != "getProjectStaffListAndDirections":
+            return _rpc_error(number, -32601, "Method not found")
+        if not isinstance(asked, dict) or str(asked.get("projectId")) != str(project.project_id):
+            return _rpc_error(number, -32602, "Invalid params")  # U
+        return Answer.as_json({"jsonrpc": "2.0", "id": number, "result": list(project.staff)})
 
     def _project_of(self, parameters: dict[str, str], auth_key: str | None) -> SandboxProject:
         # D: the key belongs in the header. C: in the query it is answered with 400 and HTML.
@@ -228,13 +264,15 @@ class Sandbox:
         raise Refusal(Answer.plain(401, "Unauthorized"))
 
     def _list_calls(self, project: SandboxProject, parameters: dict[str, str]) -> Answer:
-        for name in parameters:  # U; here a misspelt parameter must not go unnoticed
-            if name not in PARAMETERS:
+        for name in parameters:
+            if self.strict and name not in PARAMETERS:
                 raise Refusal(Answer.plain(400, f"the sandbox knows no parameter {name}"))
         fields = self._fields(project, parameters)
         start, end = self._period(project, parameters)
 
         calls = project.calls_between(start, end, self.inclusive_to)
+        filters = _conditions(parameters.get("filters", ""))
+        calls = [call for call in calls if all(_fits(call, *one) for one in filters)]
         calls = _merged(calls, _choice(parameters, "merge", "0", "1", "2"), project.zone)
         # V: the two orders; U: which of them is the default.
         if _choice(parameters, "order", "calldate asc", "calldate desc") == "calldate desc":
@@ -243,9 +281,9 @@ class Sandbox:
 
         # D: one flat object per call. V: with the fields asked for. C: one of them may be absent.
         # Keys that are not documented are always answered (U), like a field that the vendor adds.
-        asked = set(fields)
         calls = [
-            {name: value for name, value in call.items() if name in asked or name not in FIELDS}
+            {name: call[name] for name in fields if name in call}  # V: in the order asked for
+            | {name: value for name, value in call.items() if name not in FIELDS}
             for call in calls
         ]
         if _choice(parameters, "export_type", "json", "csv") == "csv":  # D
@@ -267,10 +305,9 @@ class Sandbox:
         bounds = {}
         for name in ("from", "to"):
             if name in parameters:
-                try:
-                    wall_clock = datetime.strptime(parameters[name], WALL_CLOCK)
-                except ValueError:
-                    raise Refusal(Answer.plain(400, f"incorrect {name}")) from None  # U
+                wall_clock = _wall_clock(parameters[name])
+                if wall_clock is None:
+                    raise Refusal(Answer.plain(400, f"incorrect {name}"))  # U
                 bounds[name] = wall_clock.replace(tzinfo=project.clock, fold=self.fold).timestamp()
         end = bounds.get("to", datetime.now(timezone.utc).timestamp())
         return bounds.get("from", end - timedelta(hours=24).total_seconds()), end
@@ -285,6 +322,51 @@ class Sandbox:
         raise Refusal(
             Answer.plain(400, f"no more than {self.row_cap} calls in one request; split the period")
         )
+
+
+def _wall_clock(text: str) -> datetime | None:
+    for layout in WALL_CLOCKS:
+        with suppress(ValueError):
+            return datetime.strptime(text, layout)
+    return None
+
+
+_NEXT_CONDITION = re.compile(rf",(?=(?:{'|'.join(FIELDS)})[=~])")
+
+
+def _conditions(filters: str) -> list[tuple[str, str, re.Pattern[str] | None]]:
+    """Of each condition in `filters` the field, the text, and the regular expression if it is one.
+
+    C: `field=value`. V: `field~` and a regular expression in base64. U: how several are joined;
+    here by commas, or by repeating the parameter, and all of them must hold.
+    """
+    found: list[tuple[str, str, re.Pattern[str] | None]] = []
+    for condition in _NEXT_CONDITION.split(filters) if filters else ():
+        name, operator, text = re.split(r"([=~]|$)", condition, maxsplit=1)
+        if name not in FIELDS or not operator:
+            raise Refusal(Answer.plain(400, "incorrect filters"))  # U
+        pattern = None
+        if operator == "~":
+            # In a query a plus sign is a space, and some clients leave the padding out.
+            encoded = text.replace(" ", "+")
+            try:
+                decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+                pattern = re.compile(decoded.decode())
+            except (binascii.Error, UnicodeDecodeError, re.error):
+                raise Refusal(Answer.plain(400, "incorrect filters")) from None  # U
+        found.append((name, text, pattern))
+    return found
+
+
+def _fits(call: Call, name: str, text: str, pattern: re.Pattern[str] | None) -> bool:
+    value = call.get(name)
+    shown = "" if value is None else str(value)
+    return shown == text if pattern is None else pattern.search(shown) is not None
+
+
+def _rpc_error(number: object, code: int, message: str) -> Answer:
+    error = {"code": code, "message": message}
+    return Answer.as_json({"jsonrpc": "2.0", "id": number, "error": error})
 
 
 def _choice(parameters: dict[str, str], name: str, default: str, *others: str) -> str:
@@ -324,8 +406,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        parameters = dict(parse_qsl(url.query, keep_blank_values=True))
-        answer = self.server.sandbox.answer(url.path, parameters, self.headers.get("Auth-key"))
+        given = parse_qsl(url.query, keep_blank_values=True)
+        parameters = dict(given)
+        filters = [value for name, value in given if name == "filters"]
+        if len(filters) > 1:
+            parameters["filters"] = ",".join(filters)
+        self._send(self.server.sandbox.answer(url.path, parameters, self.headers.get("Auth-key")))
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > LONGEST_REQUEST:
+            self.close_connection = True
+            self._send(Answer.html(413, "Content Too Large"))
+            return
+        path, body = urlsplit(self.path).path, self.rfile.read(int(length))
+        self._send(self.server.sandbox.answer_rpc(path, body, self.headers.get("Auth-key")))
+
+    def _send(self, answer: Answer) -> None:
         # UTF-8 has no lone surrogates; with a backslash they become JSON escapes.
         body = answer.text.encode("utf-8", "backslashreplace")
         self.send_response(answer.status)

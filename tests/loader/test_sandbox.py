@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,7 +95,8 @@ def test_the_key_chooses_the_project():
 def test_other_paths_and_methods_are_refused():
     with Sandbox([project()]) as sandbox:
         assert get(sandbox, "/projects/list").status_code == 404
-        assert requests.post(sandbox.url + "/calls/list", timeout=10).status_code == 501
+        assert requests.post(sandbox.url + "/calls/list", timeout=10).status_code == 404
+        assert requests.put(sandbox.url + "/calls/list", timeout=10).status_code == 501
 
 
 # ------------------------------------------------------------------------------------------ fields
@@ -188,17 +192,137 @@ def test_a_bound_in_the_doubled_hour_is_read_as_set(fold, answered):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"from_": "2026-03-01"},
+        {"from_": "2026-03"},
         {"to": "2026-03-01T10:00:00"},
         {"merge": "3"},
         {"order": "caller asc"},
         {"export_type": "xml"},
-        {"filters": "caller=1"},
+        {"filters": "nobody=1"},
+        {"filters": "caller"},
+        {"filters": "caller~(not base64)"},
+        {"filters": "caller~KA=="},  # an open parenthesis
+        {"limit": "10"},  # the tests' own mode is strict
     ],
 )
 def test_a_bad_request_is_answered_400(parameters):
     with Sandbox([project()]) as sandbox:
         assert get(sandbox, **parameters).status_code == 400
+
+
+# ------------------------------------------------------------------------- what real clients send
+
+
+MARCH = [
+    call("2026-03-01T00:00:00+0200", "a", caller="380441112233", pool_name="A, caller=1"),
+    call("2026-03-01T23:59:30+0200", "b", caller="380671112233", pool_name="B", billsec=7),
+    call("2026-03-02T00:00:00+0200", "c", caller=None),
+]
+
+
+def base64_of(expression: str) -> str:
+    return base64.b64encode(expression.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "answered"),
+    [
+        ({"from_": "2026-03-01", "to": "2026-03-02"}, "abc"),
+        ({"from_": "2026-03-01", "to": "2026-03-01 23:59"}, "a"),
+        ({"filters": "uniqueid=b"}, "b"),
+        ({"filters": "pool_name=A, caller=1"}, "a"),
+        ({"filters": "pool_name=A"}, ""),
+        ({"filters": "billsec=7,caller=380671112233"}, "b"),
+        ({"filters": f"caller~{base64_of('^380(44|67)')}"}, "ab"),
+        ({"filters": f"caller~{base64_of('^380(44|67)').rstrip('=')},billsec=7"}, "b"),
+        ({"filters": f"caller~{base64_of('^$')}"}, "c"),
+        ({"filters": f"uniqueid~{base64_of('[>?~]|b')}"}, "b"),  # its base64 has a plus sign
+    ],
+)
+def test_dates_and_filters_of_real_clients(parameters: dict[str, str], answered: str) -> None:
+    with Sandbox([project(*MARCH)]) as sandbox:
+        assert ids(sandbox, **parameters) == list(answered)
+
+
+def test_filters_may_be_repeated() -> None:
+    with Sandbox([project(*MARCH)]) as sandbox:
+        query = "from=2026-03-01&to=2026-03-03&filters=billsec=7&filters=uniqueid=a"
+        response = requests.get(
+            f"{sandbox.url}/calls/list?{query}", headers={"Auth-key": KEY}, timeout=10
+        )
+        assert response.json() == []
+
+
+def test_unknown_parameters_are_ignored_unless_it_is_strict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more = {"project_id": "1", "projectId": "1", "limit": "1", "token": "x", "auth": "y"}
+    with Sandbox([project(*MARCH)]) as sandbox:
+        asked = {"from_": "2026-03-01", "to": "2026-03-03", **more}
+        assert get(sandbox, **asked).status_code == 400
+        monkeypatch.setattr(Sandbox, "strict", False)
+        assert len(get(sandbox, **asked).json()) == 3
+
+
+def test_the_keys_of_a_row_have_the_order_of_the_fields() -> None:
+    with Sandbox([project(*MARCH)]) as sandbox:
+        fields = "uniqueid,caller,calldate,pool_name"
+        (row, *_) = get(sandbox, from_="2026-03-01", fields=fields).json()
+        assert ",".join(row) == fields
+
+
+@pytest.mark.parametrize("path", ["/sipstatus/online", "/sipstatus/speaking"])
+def test_nobody_is_on_the_line(path: str) -> None:
+    with Sandbox([project()]) as sandbox:
+        assert get(sandbox, path).json() == []
+        assert get(sandbox, path, key="wrong").status_code == 401
+
+
+def rpc(sandbox: Sandbox, body: object, key: str = KEY) -> requests.Response:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Auth-key": key, "Content-Type": "application/json"}
+    return requests.post(f"{sandbox.url}/api/json-rpc", data, headers=headers, timeout=10)
+
+
+def test_the_staff_list_comes_by_json_rpc() -> None:
+    staff = [{"id": 7, "name": "Олена"}]
+    with Sandbox([project(staff=staff)]) as sandbox:
+        number = next(iter(sandbox.projects))
+        asked = {
+            "jsonrpc": "2.0",
+            "id": 3,
+            "method": "getProjectStaffListAndDirections",
+            "params": {"projectId": number, "departmentsFullFormat": True},
+        }
+        assert rpc(sandbox, asked).json() == {"jsonrpc": "2.0", "id": 3, "result": staff}
+        assert rpc(sandbox, asked, key="wrong").status_code == 401
+        for wrong, code in (
+            ({**asked, "method": "getEverything"}, -32601),
+            ({**asked, "params": {"projectId": number + 1}}, -32602),
+            ([], -32600),
+            (b"{", -32700),
+        ):
+            assert rpc(sandbox, wrong).json()["error"]["code"] == code
+        assert rpc(sandbox, b"x" * 100_000).status_code == 413
+
+
+def test_the_requests_of_the_r_package_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("Rscript") is None:
+        pytest.skip("R is missing: apt-get install r-base-core r-cran-httr2 r-cran-readr")
+    rows = [*MARCH[:2], call("2026-03-02T00:00:01+0200", "c", caller="3")]
+    rows[1] |= {"recording_wav": "https://example/b.wav", "has_recording": "1"}
+    monkeypatch.setenv("RS_API_KEY", KEY)
+    with Sandbox([project(*rows)]) as sandbox:
+        script = str(Path(__file__).with_name("ringostat.R"))
+        said = subprocess.run(
+            ["Rscript", "--vanilla", script, sandbox.url, "2026-03-01", "2026-03-01", "b"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines() == [
+        "a|380441112233|A, caller=1|NA",
+        "b|380671112233|B|7",
+        "1|https://example/b.wav|1",
+    ]
 
 
 # ----------------------------------------------------------------------- order, merge, cap and form
@@ -253,7 +377,7 @@ def test_csv_holds_the_same_calls():
             fields="uniqueid,pool_name,billsec,landing",
             export_type="csv",
         )
-    answered = list(csv.DictReader(io.StringIO(response.content.decode())))
+    answered = list(csv.DictReader(io.StringIO(response.content.decode()), delimiter=";"))
     assert answered == [
         {"uniqueid": "a", "pool_name": "Щит, «левый»", "billsec": "7", "landing": ""}
     ]
