@@ -13,9 +13,10 @@ from datetime import datetime, timezone
 
 import click
 import psycopg
+from psycopg import sql
 from rich.table import Table
 
-from loader import database
+from loader import database, raw
 from loader.commands import screen
 from loader.commands.dbt import build
 from loader.errors import ConfigurationError, LoadError
@@ -26,6 +27,10 @@ from loader.sandbox import SEEDS, Sandbox, demo_account
 DATABASE = "ringostat_demo"
 
 _KEYS = {11111: "SANDBOX_AUTH_KEY_CLINIC", 22222: "SANDBOX_AUTH_KEY_DEALER"}
+
+# Raise it with each change of the bundled account: calls of an earlier one would stay for good, or
+# look as if Ringostat no longer listed them.
+_EDITION = "made of edition 2 of the demo's account"
 
 _NEXT_STEPS = f"""
 What next:
@@ -48,6 +53,8 @@ def demo() -> None:
         warehouse = database.environment()
         if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
             raise ConfigurationError(f"the demo writes only to its own database, {DATABASE}")
+        with database.connect(warehouse) as conn:
+            _forget_other_editions(conn)
         with screen.progress() as bar:
             results = load_projects(choose(read_projects(), ()), bar=bar)
         for loaded in results:
@@ -59,6 +66,27 @@ def demo() -> None:
         with database.connect(warehouse) as conn:
             print_summary(conn)
     click.echo(_NEXT_STEPS)
+
+
+def _forget_other_editions(conn: psycopg.Connection) -> None:
+    """Drops what was made of another edition of the account; marks the database with this one."""
+    schemas = conn.execute(
+        """
+        select nspname
+        from pg_namespace
+        where
+            nspname like 'ringostat%%'
+            and obj_description(to_regnamespace('ringostat_raw'), 'pg_namespace')
+            is distinct from %s
+        """,
+        [_EDITION],
+    ).fetchall()
+    with conn.transaction():
+        for (schema,) in schemas:
+            conn.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+    raw.create_tables(conn)
+    mark = sql.SQL("comment on schema ringostat_raw is {}").format(sql.Literal(_EDITION))
+    conn.execute(mark)
 
 
 def print_summary(conn: psycopg.Connection) -> None:

@@ -54,7 +54,9 @@ def dynamic(
     campaign: str,
     term: str = "(not set)",
 ) -> Source:
-    utm = (source, medium, campaign, "(not set)", term)
+    # Google Ads writes the campaign's id, and the click's id into the content.
+    content = "gclid_" if campaign.isdecimal() else "(not set)"
+    utm = (source, medium, campaign, content, term)
     return Source(share, pool_name, tuple(range(100, 112)), landing, utm)
 
 
@@ -74,7 +76,10 @@ class Business:
     closes: int
     sources: tuple[Source, ...]
     scheme_name: str
-    employees: tuple[tuple[str, str], ...]  # name and department; the first is number 0
+    nodes: tuple[str, ...]  # how ids of calls begin: the servers that the calls went through
+    employees: tuple[tuple[str, str], ...]  # name and department
+    first_employee: int  # the staff id of the first one
+    category_values: dict[int, int]  # what a request of each category is worth
     refused_fields: frozenset[str] = frozenset()
 
 
@@ -83,6 +88,7 @@ FLYERS = ("flyers", "offline", "poznyaky", "(not set)", "(not set)")
 OLX = ("olx", "classified", "(not set)", "(not set)", "(not set)")
 
 SITE, IMPLANTS = "Динамічний пул: сайт", "Динамічний пул: імплантація"
+PERFORMANCE = "Performance Max"
 
 CLINIC = Business(
     project_id=11111,
@@ -94,12 +100,14 @@ CLINIC = Business(
     opens=9,
     closes=20,
     sources=(
-        dynamic(15, SITE, "dental.example/", "google", "cpc", "brand_kyiv", "стоматологія"),
+        dynamic(15, SITE, "dental.example/", "google", "cpc", "21034567801", "стоматологія"),
         dynamic(13, SITE, "dental.example/", "google", "organic", "(not set)", "(not provided)"),
         dynamic(8, SITE, "dental.example/price", "(direct)", "(none)", "(direct)", "none)"),
         dynamic(6, SITE, "dental.example/sale", "instagram", "paid_social", "vidbiluvannya"),
         dynamic(3, SITE, "dental.example/", "", "", "", ""),
-        dynamic(9, IMPLANTS, "implant.example/", "google", "cpc", "implantaciya", "імплант ціна"),
+        dynamic(9, IMPLANTS, "implant.example/", "google", "cpc", "21034567802", "імплант ціна"),
+        # Performance Max writes the pool's name where others write the medium.
+        dynamic(5, PERFORMANCE, "dental.example/", "google", PERFORMANCE, "21034567803"),
         dynamic(4, IMPLANTS, "implant.example/", "facebook", "paid_social", "implantaciya", ""),
         # Mapped in seeds/static_channels.csv, the last two by number
         static(11, "Google Maps", 11),
@@ -118,6 +126,9 @@ CLINIC = Business(
         static(1, "", 42),
     ),
     scheme_name="Основна схема",
+    nodes=("ua9", "ua18", "pl5"),
+    first_employee=48215,
+    category_values={1: 900, 2: 2500, 3: 14000, 4: 0, 5: 350},
     employees=(
         ("Олена Вигадана", "Реєстратура"),
         ("Ірина Прикладна", "Реєстратура"),
@@ -161,6 +172,9 @@ DEALER = Business(
         static(0.5, "", 42),
     ),
     scheme_name="Рабочая схема",
+    nodes=("kz1", "kz3"),
+    first_employee=51740,
+    category_values={1: 15000, 2: 40000, 3: 250000, 4: 0, 5: 5000},
     employees=(
         ("Айгуль Примерова", "Отдел продаж"),
         ("Руслан Образцов", "Отдел продаж"),
@@ -175,7 +189,7 @@ HOURS = (2, 1, 1, 1, 1, 2, 6, 20, 60, 100, 120, 110, 90, 70, 80, 90, 90, 70, 40,
 
 MISSED = {
     "NO ANSWER": 55, "BUSY": 14, "CLIENT NO ANSWER": 8, "DECLINE": 6, "VOICEMAIL": 5, "FAILED": 5,
-    "NO EXTENSION": 3, "WRONG EXTENSION": 3, "IN PROGRESS": 1,
+    "NO EXTENSION": 3, "WRONG EXTENSION": 3, "IN PROGRESS": 1, "": 1,
 }  # fmt: skip
 MISSED_WHILE_CLOSED = {"NO-FORWARD": 60, "VOICEMAIL": 25, "NO ANSWER": 15}
 MISSED_BY_THE_CLIENT = {
@@ -196,9 +210,29 @@ def demo_account(today: date) -> list[SandboxProject]:
             time_zone=business.time_zone,
             calls=_calls(business, today - timedelta(days=DAYS), today),
             refused_fields=business.refused_fields,
+            staff=_staff(business),
         )
         for business in (CLINIC, DEALER)
     ]
+
+
+def _staff(business: Business) -> list[dict[str, object]]:
+    """The employees as the staff list has them."""
+    return [
+        {
+            "id": business.first_employee + n,
+            "name": name,
+            "email": f"staff{n}@{business.project_id}.example",
+            "phones": [f"{business.lines}{900 + n:04d}"],
+            "sip": [_sip_login(business, n)],
+            "departments": [department],
+        }
+        for n, (name, department) in enumerate(business.employees)
+    ]
+
+
+def _sip_login(business: Business, n: int) -> str:
+    return f"p{business.project_id}_{101 + n}"
 
 
 def _calls(business: Business, start: date, end: date) -> list[Call]:
@@ -211,7 +245,15 @@ def _calls(business: Business, start: date, end: date) -> list[Call]:
         for moment, call in _Day(business, day).calls()
         if start <= moment.date() < end
     ]
-    return [call for _, call in sorted(told, key=lambda one: one[0])]
+    calls = [call for _, call in sorted(told, key=lambda one: one[0])]
+    # The newest one still rings.
+    calls[-1] |= {
+        "disposition": "CALLING", "billsec": 0, "duration": 0, "waittime": "0", "duration_ms": "0",
+        "has_recording": "0", "recording": "", "recording_wav": "", "employee_number": -1,
+        "employee_fio": "", "connected_with": "", "category_number": -1, "category_mark": 0,
+        "proper_flag": 0, "repeated_flag": 0, "call_type": "in",
+    }  # fmt: skip
+    return calls
 
 
 # ---------------------------------------------------------------------------- the stories of a day
@@ -272,6 +314,9 @@ class _Day:
             call = self._call(person, moment, counter, had_target_call)
             had_target_call = had_target_call or call["disposition"] == "PROPER"
             yield moment, self._worn(call)
+            if call["call_type"] == "in" and rng.random() < 0.07:
+                leg_at, leg = self._transferred(person, moment, call)
+                yield leg_at, self._worn(leg)
 
             if person.number == "anonymous":
                 return
@@ -312,12 +357,14 @@ class _Day:
         call_type = "in"
         if person.client_id and rng.random() < 0.09:
             call_type = "callback"
-        elif not source.pool_name and rng.random() < 0.4:
+        elif not source.pool_name and rng.random() < 0.1:
             call_type = "transitin"
 
         is_open = self.business.opens <= moment.hour < self.business.closes
         if rng.random() < (0.84 if is_open else 0.06):
             talk = 5 + int(rng.lognormvariate(4.4, 0.9))
+            if rng.random() < 0.01:
+                talk = 0  # answered, and hung up at once
             is_target = talk >= 90
             disposition = "REPEATED" if had_target_call else "PROPER" if is_target else "ANSWERED"
         else:
@@ -331,20 +378,37 @@ class _Day:
         if person.client_id:
             found_by = source.utm[0]
             visit = {
-                "client_id": person.client_id,
+                # Many visitors refuse it, or block it; their UTM values are known all the same.
+                "client_id": person.client_id if rng.random() < 0.67 else "",
                 "landing": source.landing,
                 "refferrer": f"https://{found_by}.example/" if found_by.isalpha() else "",
                 "remote_ip": person.remote_ip,
             }
+        values = dict(zip(UTM, utm, strict=True))
+        if values["utm_content"] == "gclid_":
+            values["utm_content"] = f"gclid_{rng.getrandbits(160):040x}"
         return {
             **self._row(moment, call_type, disposition, talk, person.number, number),
             "n_alias": number,
             "call_counter": counter,
             "unique_call": int(counter == 1),
             "pool_name": source.pool_name,
-            **dict(zip(UTM, utm, strict=True)),
+            **values,
             **visit,
         }
+
+    def _transferred(self, person: Person, moment: datetime, call: Call) -> tuple[datetime, Call]:
+        """The leg of a transferred call, to another employee. If nobody answered, both rows begin
+        in the same second."""
+        rng = self.rng
+        pause = timedelta(seconds=rng.randrange(15, 90) if call["billsec"] else 0)
+        leg_at = self._exact(moment, pause)
+        disposition, talk = "NO ANSWER", 0
+        if call["billsec"] and rng.random() < 0.85:
+            disposition, talk = "ANSWERED", 5 + int(rng.lognormvariate(4.4, 0.9))
+        row = self._row(leg_at, "transitin", disposition, talk, person.number, str(call["dst"]))
+        carried = ("n_alias", "pool_name", *UTM)  # U: here all but the visit
+        return leg_at, row | {name: call[name] for name in carried}
 
     def _call_back(self, person: Person, moment: datetime) -> Call:
         """A call of a manager to a person: not a client's request, so without pool and visit."""
@@ -364,36 +428,41 @@ class _Day:
         rng = self.rng
         self.told += 1
         call_number = self.day.toordinal() % 10_000 * 1_000 + self.told
-        uniqueid = f"ua9_-{moment.timestamp():.0f}.{call_number}"
+        node = rng.choice(self.business.nodes)
+        uniqueid = f"{node}_-{moment.timestamp():.0f}.{call_number}"
         project = f"project_id={self.business.project_id}"
-        recording = f"https://app.ringostat.com/recordings/{uniqueid}.ogg?token=sandbox"
+        recording = f"https://app.ringostat.com/recordings/{uniqueid}.wav?token=sandbox"
 
         wait = rng.randrange(3, 40)
-        employee, name, department = -1, "", ""
-        category, mark = -1, 0
+        employee, name, department, extension, took = -1, "", "", "", ""
+        category, value = -1, 0
         if disposition in ("ANSWERED", "PROPER", "REPEATED"):
-            employee = rng.randrange(len(self.business.employees))
-            name, department = self.business.employees[employee]
+            n = rng.randrange(len(self.business.employees))
+            name, department = self.business.employees[n]
+            employee, extension = self.business.first_employee + n, str(101 + n)
+            own_phone = f"{self.business.lines}{900 + n:04d}"
+            took = rng.choice((own_phone, _sip_login(self.business, n)))
             if rng.random() < 0.5:  # managers note a category on every other conversation
-                category, mark = self._drawn(CATEGORIES), rng.randrange(1, 6)
+                category = self._drawn(CATEGORIES)
+                value = self.business.category_values[category]
 
         return {
             "calldate": moment.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "uniqueid": uniqueid,
             "call_card": f"https://app.ringostat.com/project/callcards/card/{uniqueid}/?{project}",
             "recording": recording if talk else "",
-            "recording_wav": recording.replace(".ogg", ".wav") if talk else "",
+            "recording_wav": recording if talk else "",
             "has_recording": "1" if talk else "0",
             "caller": caller,
             "caller_number": caller,
             "dst": dst,
             "n_alias": "",
-            "connected_with": name,
-            "additional_number": str(101 + employee) if name else "",
+            "connected_with": took,
+            "additional_number": extension,
             "scheme_name": self.business.scheme_name,
             "department": department,
             "employee_number": employee,
-            "employee_mark": mark,
+            "employee_mark": rng.randrange(1, 6) if category > 0 else 0,
             "employee_fio": name,
             "call_type": call_type,
             "disposition": disposition,
@@ -406,7 +475,7 @@ class _Day:
             "proper_flag": int(disposition == "PROPER"),
             "repeated_flag": int(disposition == "REPEATED"),
             "category_number": category,
-            "category_mark": mark,
+            "category_mark": value,
             "pool_name": None,
             **dict.fromkeys(UTM),
             "client_id": "",
