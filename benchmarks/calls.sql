@@ -11,7 +11,8 @@
 --       campaigns with 10 words each (few of which bring most calls), 13 from a search engine,
 --       10 directly, 7 from one of 3 campaigns on a social network
 -- and three quarters of them are taken at one of 6 extensions. Every person calls twice or so within
--- a few days; 3 of 100 withhold their number.
+-- a few days; 3 of 100 withhold their number. 7 of 100 incoming calls are transferred: these have a
+-- second row, so there are a few more rows than calls.
 
 create schema benchmark;
 
@@ -82,8 +83,34 @@ placed as (
             when c % 100 < 3 then 'anonymous'
             else '380' || lpad((project_id * 100000 + person + 1000)::text, 9, '0')
         end as person_number,
-        'ua9_-' || extract(epoch from call_at)::bigint || '.' || number as uniqueid
+        'ua9_-' || extract(epoch from call_at)::bigint || '.' || number as uniqueid,
+        not way between 25 and 32 and b % 100 < 7 as is_transferred
     from drawn
+),
+
+with_legs as (
+    select
+        project_id,
+        number,
+        leg,
+        call_at + leg * interval '40 seconds' as call_at,
+        a,
+        b,
+        way,
+        is_answered,
+        (extension - 101 + leg) % 6 + 101 as extension,
+        campaign,
+        word,
+        c,
+        pool_name,
+        number_of_pool,
+        is_out,
+        has_visit,
+        visit,
+        person_number,
+        uniqueid || case leg when 1 then 'l' else '' end as uniqueid
+    from placed
+    cross join lateral generate_series(0, is_transferred::integer) as leg
 )
 
 select
@@ -107,7 +134,12 @@ select
         'pool_name', pool_name,
         'scheme_name', 'Рабочая схема',
         'department', case when extension < 105 then 'Отдел продаж' else 'Сервис' end,
-        'call_type', case when is_out then 'out' when way = 99 then 'callback' else 'in' end,
+        'call_type', case
+            when leg = 1 then 'transitin'
+            when is_out then 'out'
+            when way = 99 then 'callback'
+            else 'in'
+        end,
         'disposition', case
             when not is_answered then (array['NO ANSWER', 'BUSY', 'VOICEMAIL'])[1 + c % 3]
             else (array['ANSWERED', 'PROPER', 'REPEATED'])[1 + c % 3]
@@ -154,5 +186,5 @@ select
         'call_card', 'https://app.ringostat.com/project/callcards/card/' || uniqueid
         || '/?project_id=' || project_id
     )
-from placed
+from with_legs
 $$;

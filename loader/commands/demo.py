@@ -54,7 +54,7 @@ def demo() -> None:
         if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
             raise ConfigurationError(f"the demo writes only to its own database, {DATABASE}")
         with database.connect(warehouse) as conn:
-            _forget_other_editions(conn)
+            forget_other_editions(conn)
         with screen.progress() as bar:
             results = load_projects(choose(read_projects(), ()), bar=bar)
         for loaded in results:
@@ -68,7 +68,7 @@ def demo() -> None:
     click.echo(_NEXT_STEPS)
 
 
-def _forget_other_editions(conn: psycopg.Connection) -> None:
+def forget_other_editions(conn: psycopg.Connection) -> None:
     """Drops what was made of another edition of the account; marks the database with this one."""
     schemas = conn.execute(
         """

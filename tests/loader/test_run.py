@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from loader import ROOT, database
+from loader.commands import demo
 from loader.commands import seeds as csvs
 from loader.errors import LoadError
 from loader.sandbox import SandboxProject
@@ -119,6 +120,24 @@ def test_warnings_are_shown_and_stop_nothing(setting: Setting, built: list) -> N
     assert result.exit_code == 0
     assert "static_channels.csv:2:11: warning: " in result.stderr
     assert built == [()]
+
+
+def test_a_demo_of_another_account_is_made_again(conn: psycopg.Connection) -> None:
+    demo.forget_other_editions(conn)
+    conn.execute(
+        "insert into ringostat_raw.loads"
+        " (project_id, window_from, window_to, status, started_at, finished_at)"
+        " values (1, now(), now(), 'loaded', now(), now())"
+    )
+    conn.execute("create schema ringostat_marts")
+    demo.forget_other_editions(conn)
+    rows = (
+        "select count(*), to_regnamespace('ringostat_marts') is not null from ringostat_raw.loads"
+    )
+    assert conn.execute(rows).fetchone() == (1, True)
+    conn.execute("comment on schema ringostat_raw is null")  # as an older version left it
+    demo.forget_other_editions(conn)
+    assert conn.execute(rows).fetchone() == (0, False)
 
 
 def test_the_demo_refuses_a_database_that_is_not_its_own(
