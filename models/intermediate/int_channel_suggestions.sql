@@ -9,8 +9,18 @@
 -- Otherwise the labels are empty, for the user to fill in.
 with
 
-conversions as (
-    select * from {{ ref('fct_conversions') }}
+-- Two readings of fct_conversions: this one takes only the unmapped conversions.
+unmapped as (
+    select
+        project_id,
+        pool_name,
+        conversion_date,
+        occurred_at,
+        {{ without_placeholder('utm_source') }} as utm_source,
+        {{ without_placeholder('utm_medium') }} as utm_medium,
+        {{ without_placeholder('utm_campaign') }} as utm_campaign
+    from {{ ref('fct_conversions') }}
+    where unknown_reason = 'unmapped_pool'
 ),
 
 channels as (
@@ -21,40 +31,38 @@ channels as (
     where parameter = 'pool_name' and not coalesce(valid_from > valid_to, false)
 ),
 
-read as (
-    select
-        project_id,
-        pool_name,
-        conversion_date,
-        occurred_at,
-        attribution_method,
-        coalesce(unknown_reason = 'unmapped_pool', false) as is_unmapped,
-        {{ without_placeholder('utm_source') }} as utm_source,
-        {{ without_placeholder('utm_medium') }} as utm_medium,
-        {{ without_placeholder('utm_campaign') }} as utm_campaign
-    from conversions
-    where not {{ is_blank('pool_name') }}
-),
-
 pools as (
     select
         project_id,
         pool_name,
-        count(*) filter (where is_unmapped) as conversions,
-        min(occurred_at) filter (where is_unmapped) as first_conversion_at,
-        max(occurred_at) filter (where is_unmapped) as last_conversion_at,
-        range_agg(daterange(conversion_date, conversion_date, '[]')) filter (where is_unmapped)
-            as unmapped_days,
-        count(*) filter (where attribution_method = 'utm') as conversions_by_utm,
-        count(*) filter (where not is_unmapped) as other_conversions,
-        count(distinct row(utm_source, utm_medium, utm_campaign)) filter (where is_unmapped) = 1
-            as is_one_source,
-        min(utm_source) filter (where is_unmapped) as utm_source,
-        min(utm_medium) filter (where is_unmapped) as utm_medium,
-        min(utm_campaign) filter (where is_unmapped) as utm_campaign
-    from read
+        count(*) as conversions,
+        min(occurred_at) as first_conversion_at,
+        max(occurred_at) as last_conversion_at,
+        range_agg(daterange(conversion_date, conversion_date, '[]')) as unmapped_days,
+        count(distinct row(utm_source, utm_medium, utm_campaign)) = 1 as is_one_source,
+        min(utm_source) as utm_source,
+        min(utm_medium) as utm_medium,
+        min(utm_campaign) as utm_campaign
+    from unmapped
     group by project_id, pool_name
-    having bool_or(is_unmapped)
+),
+
+others as (
+    select
+        conversions.project_id,
+        conversions.pool_name,
+        count(*) as other_conversions,
+        count(*) filter (where conversions.attribution_method = 'utm') as conversions_by_utm
+    from {{ ref('fct_conversions') }} as conversions
+    where
+        (conversions.project_id, conversions.pool_name) in (
+            select
+                pools.project_id,
+                pools.pool_name
+            from pools
+        )
+        and conversions.unknown_reason is null
+    group by conversions.project_id, conversions.pool_name
 ),
 
 -- Each configured name that a pool equals or nearly equals, with the smallest difference that
@@ -98,9 +106,15 @@ meant as (
 suggested as (
     select
         pools.*,
+        coalesce(others.other_conversions, 0) as other_conversions,
+        coalesce(others.conversions_by_utm, 0) as conversions_by_utm,
         meant.suggested_value,
         meant.suggestion_reason
     from pools
+    left join others
+        on
+            pools.project_id = others.project_id
+            and pools.pool_name = others.pool_name
     left join meant
         on
             pools.project_id = meant.project_id

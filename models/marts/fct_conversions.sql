@@ -17,7 +17,8 @@ tags as (
     select * from {{ ref('int_tags') }}
 ),
 
--- A transferred call has the tags of all its legs.
+-- A transferred call has the tags of all its legs, found by the index: the CTE `tags` would be read
+-- whole for each such call.
 tagged as (
     select
         conversions.*,
@@ -25,7 +26,7 @@ tagged as (
             when conversions.tag_keys is null then tags.is_tagged
             else (
                 select bool_or(of_legs.is_tagged)
-                from tags as of_legs
+                from {{ ref('int_tags') }} as of_legs
                 where
                     conversions.project_id = of_legs.project_id
                     and of_legs.tag_key = any(conversions.tag_keys::uuid[])
@@ -35,7 +36,7 @@ tagged as (
             when conversions.tag_keys is null then tags.tags
             else array(
                 select distinct of_leg.tag collate "C" -- noqa: RF02,RF03
-                from tags as of_legs
+                from {{ ref('int_tags') }} as of_legs
                 cross join lateral unnest(of_legs.tags) as of_leg (tag)
                 where
                     conversions.project_id = of_legs.project_id
