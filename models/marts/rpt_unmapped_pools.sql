@@ -1,7 +1,7 @@
 with
 
 suggestions as (
-    select * from {{ ref('int_channel_suggestions') }}
+    select * from {{ ref('rpt_channel_suggestions') }}
 ),
 
 final as (
