@@ -35,6 +35,7 @@ PROJECT_COLUMNS = (
     "kpi_mode",
     "load_from",
     "is_active",
+    "api_time_zone",
 )
 CHANNEL_COLUMNS = (
     "project_id",
@@ -289,6 +290,7 @@ def random_project(rng: Random, index: int, today: date) -> dict[str, str]:
         "kpi_mode": KPI_MODES[index % len(KPI_MODES)],
         "load_from": (today - timedelta(days=LOADED_DAYS)).isoformat(),
         "is_active": "false" if index % 10 == 3 else "true",
+        "api_time_zone": ("", "UTC", "America/New_York")[index % 3],
     }
 
 

@@ -47,6 +47,7 @@ class Source:
                 f"key-{row['project_id']}",
                 row["time_zone"],
                 account.calls.get(int(row["project_id"]), []),
+                api_time_zone=row["api_time_zone"] or None,
             )
             for row in account.projects
         )
