@@ -28,23 +28,26 @@ _UTC = ZoneInfo("UTC")
 class Measured:
     """What was measured; None where there were too few calls.
 
-    `clock` is the zone by which the API reads `from` and `to`. `includes_to` says whether a call in
-    the second `to` is answered. `cap` says in words what happens with more calls than the row cap.
+    `clock` is the zone by which the API reads `from` and `to`; it is None, too, if a call was
+    looked for (`has_sample`) and found by no clock. `includes_to` says whether a call in the second
+    `to` is answered. `cap` says in words what happens with more calls than the row cap.
     """
 
+    has_sample: bool
     clock: ZoneInfo | None
     includes_to: bool | None
-    refused_fields: Sequence[str]
+    refused_fields: Sequence[str] | None
     cap: str | None
 
     def table(self) -> Table:
         """The rows that `ringostat connect` prints."""
         table = Table("what this account's API does", "")
-        table.add_row(
-            "reads from and to on the clock of", self.clock.key if self.clock else _UNKNOWN
-        )
+        not_found = "not known: by no clock is a call found where it should be"
+        clock = self.clock.key if self.clock else not_found if self.has_sample else _UNKNOWN
+        table.add_row("reads from and to on the clock of", clock)
         table.add_row("answers a call in the second `to`", _yes_or_no(self.includes_to))
-        table.add_row("refuses the fields", ", ".join(self.refused_fields) or "(none)")
+        fields = _UNKNOWN if self.refused_fields is None else ", ".join(self.refused_fields)
+        table.add_row("refuses the fields", fields or "(none)")
         table.add_row("more calls than the row cap", self.cap or _UNKNOWN)
         return table
 
@@ -65,7 +68,9 @@ def measure(api: Api, zone: ZoneInfo, calls: Sequence[Call]) -> Measured:
     clock = _clock(api, zone, *sample) if sample else None
     includes_to = _includes_to(api, clock, *sample) if sample and clock else None
     cap = _cap(api, zone, clock or zone, calls)
-    return Measured(clock, includes_to, api.fields.refused, cap)
+    # An answer without calls does not prove that its fields are accepted.
+    refused = api.fields.refused if calls else None
+    return Measured(sample is not None, clock, includes_to, refused, cap)
 
 
 def _sample(calls: Sequence[Call], zone: ZoneInfo) -> tuple[str, datetime, str] | None:

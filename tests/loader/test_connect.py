@@ -260,7 +260,16 @@ def test_what_few_calls_do_not_show_is_said(account: Callable[..., Sandbox]) -> 
     account([])
     result = connect("--project-id", "11111")
     unknown = "not measured: too few calls"
-    assert measured(result) == {CLOCK: unknown, INCLUSIVE: unknown, FIELDS: "(none)", CAP: unknown}
+    assert measured(result) == dict.fromkeys((CLOCK, INCLUSIVE, FIELDS, CAP), unknown)
+
+
+def test_a_clock_that_is_none_of_those_is_said_to_be_unknown(
+    account: Callable[..., Sandbox],
+) -> None:
+    account(some_calls()).project(11111).api_time_zone = "Asia/Tokyo"
+    result = connect()
+    assert measured(result)[CLOCK].startswith("not known: by no clock is a call found")
+    assert measured(result)[FIELDS] == "(none)"
 
 
 def test_a_listed_project_is_checked_and_nothing_is_written(
