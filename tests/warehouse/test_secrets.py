@@ -43,7 +43,7 @@ def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in (ROOT / "seeds").glob("*.csv"):
         (folder / file.name).write_bytes(file.read_bytes())
     with (folder / "projects.csv").open("a") as file:
-        file.write("11111,Clinic,,Europe/Kyiv,,2024-05-01,true\n")
+        file.write("11111,Clinic,,Europe/Kyiv,,2024-05-01,true,\n")
     monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
     return folder
 
