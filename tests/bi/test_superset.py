@@ -155,12 +155,14 @@ def test_every_chart_opens_and_its_numbers_are_those_of_the_marts(
         assert {(row["seed_row"], row["conversions"]) for row in pools} == _sql(
             conn,
             """
-            select project_id || ',pool_name,' || case
-                when pool_name like '% ' then '"' || pool_name || '"' else pool_name
-            end || ',,,,,', count(*)
-            from ringostat_marts.fct_conversions
-            where unknown_reason = 'unmapped_pool'
-            group by project_id, pool_name
+            select pools.seed_row, count(*)
+            from ringostat_marts.fct_conversions as conversions
+            inner join ringostat_marts.rpt_unmapped_pools as pools
+                on
+                    conversions.project_id = pools.project_id
+                    and conversions.pool_name = pools.pool_name
+            where conversions.unknown_reason = 'unmapped_pool'
+            group by pools.seed_row
             """,
         )
 
