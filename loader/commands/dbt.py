@@ -29,6 +29,9 @@ _PROGRAM = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 # target or project, a sample of the rows, or other models.
 _HARMLESS = ("DBT_TARGET_PATH", "DBT_LOG_PATH")
 
+# Without a terminal, nobody watches: the output gets warnings and errors only.
+_OFF_TERMINAL = ("--log-level", "warn", "--log-level-file", "debug", "--no-use-colors")
+
 _SECONDS_TO_STOP = 20
 
 
@@ -74,12 +77,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
-    # Without a terminal, nobody watches: the log gets warnings and errors only.
-    quiet = (
-        ()
-        if sys.stderr.isatty()
-        else ("--log-level", "warn", "--log-level-file", "debug", "--no-use-colors")
-    )
+    quiet = () if sys.stderr.isatty() else _OFF_TERMINAL
     # If a service manager ends this process, dbt must not run on without the lock.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
