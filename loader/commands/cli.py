@@ -434,7 +434,7 @@ def project_activate(project_id: int) -> None:
 @click.argument("project_id", metavar="ID", type=int)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def project_delete(project_id: int, yes: bool) -> None:
-    """Delete a project from the warehouse and from the three CSVs. This cannot be undone.
+    """Delete a project from the warehouse and from the four CSVs. This cannot be undone.
 
     Waits for a dbt build to end. To finish an interrupted deletion, run the same command again,
     even if projects.csv no longer lists the project.
@@ -506,7 +506,7 @@ def channels_group() -> None:
 @channels_group.command("check")
 @click.option("--github", is_flag=True, help="Print the faults as annotations for a pull request.")
 def channels_check(github: bool) -> None:
-    """Check the three CSVs. Needs no database.
+    """Check the four CSVs. Needs no database.
 
     Prints every fault as file:line:column, what is wrong, and how to correct it.
 

@@ -26,7 +26,8 @@ from loader.commands.dbt import build, dbt
 from loader.database import only_row
 from loader.errors import ConfigurationError, LoadError
 
-SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv")
+SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv", "channel_costs.csv")
+_OPTIONAL = ("channel_costs.csv",)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 _STAGING = ("stg_ringostat__calls", "stg_ringostat__forms")
@@ -155,6 +156,8 @@ def _check_out(base: str, folder: Path) -> None:
             capture_output=True,
             check=False,
         )
+        if shown.returncode != 0 and name in _OPTIONAL:
+            continue
         if shown.returncode != 0:
             reason = shown.stderr.decode(errors="replace").strip().splitlines()[0]
             raise ConfigurationError(f"--base {base}: {reason}")

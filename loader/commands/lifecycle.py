@@ -89,7 +89,12 @@ class Traces:
 def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited, and
     for a project without any data."""
-    files = [projects.parse_seed(), seeds.parse_channels(), seeds.parse_tags()]
+    files = [
+        projects.parse_seed(),
+        seeds.parse_channels(),
+        seeds.parse_tags(),
+        seeds.parse_costs(),
+    ]
     for seed in files:
         csv_file.refuse(seed.faults)
     raw.create_tables(conn)
@@ -109,11 +114,11 @@ def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
 
 
 def delete(conn: psycopg.Connection, project: Project) -> Traces:
-    """Deletes the project from the warehouse, in one transaction, and from the three CSVs.
+    """Deletes the project from the warehouse, in one transaction, and from the four CSVs.
 
     Its row of projects.csv is deleted before the commit, while no load can run: a load that waits
-    reads the file again and stops. Its channels and tags are deleted last; an interrupted deletion
-    can be repeated with the same number. Raises LoadError while a load is running.
+    reads the file again and stops. Its channels, tags and costs are deleted last; an interrupted
+    deletion can be repeated with the same number. Raises LoadError while a load is running.
     """
     with _nobody_else_writes(conn, project):
         traces = find_traces(conn, project)

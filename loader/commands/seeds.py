@@ -1,4 +1,4 @@
-"""The CSVs of channels and tags: their columns and parameters."""
+"""The CSVs of channels, tags and costs: their columns and parameters."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ CHANNEL_COLUMNS = (
     "valid_to",
 )
 TAG_COLUMNS = ("project_id", "parameter", "parameter_value", "tag")
+COST_COLUMNS = (
+    "project_id",
+    "traffic_source",
+    "traffic_type",
+    "campaign",
+    "starts_on",
+    "ends_on",
+    "cost",
+)
 
 # As in the macro channel_tokens: a label that is one of these is the call's own value.
 CHANNEL_LABELS = ("traffic_source", "traffic_type", "campaign")
@@ -65,3 +74,11 @@ def parse_channels() -> csv_file.Seed:
 
 def parse_tags() -> csv_file.Seed:
     return csv_file.parse(settings.seeds_folder() / "kpi_tags.csv", TAG_COLUMNS)
+
+
+def parse_costs() -> csv_file.Seed:
+    """The costs; none if there is no such file, which dbt does without, too."""
+    file = settings.seeds_folder() / "channel_costs.csv"
+    if not file.exists():
+        return csv_file.Seed(file, ",".join(COST_COLUMNS) + "\n", list(COST_COLUMNS))
+    return csv_file.parse(file, COST_COLUMNS)

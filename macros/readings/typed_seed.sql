@@ -26,8 +26,9 @@
 
 
 {#
-    Pre-hook of the staging models of configuration: reads all cells of all CSVs, so that a faulty
-    cell stops all of these models, also in a run without tests.
+    Pre-hook of the staging models of configuration: reads all cells of the CSVs, so that a faulty
+    cell stops all of these models, also in a run without tests. stg_config__channel_costs reads the
+    costs, and the others run after it: only one model may name a seed that a folder may lack.
 #}
 {% macro read_all_seeds() %}
     {%- for seed in ['projects', 'static_channels', 'kpi_tags'] %}

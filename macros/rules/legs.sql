@@ -5,15 +5,16 @@
     the row before it. Without a caller's number nobody knows whose request it is, so the row is a
     request of its own; so is every row if the var is 0.
 
-    `previous_call_at` is when that other call began, null if there is none.
+    `previous_call_at` is when that other call began, null if there is none. `transitout` is the same
+    of outgoing calls.
 #}
-{% macro is_leg(call_type, caller_digits, occurred_at, previous_call_at) -%}
+{% macro is_leg(call_type, caller_digits, occurred_at, previous_call_at, transfer='transitin') -%}
     {%- set seconds = var('ringostat_transfer_seconds') -%}
     {%- if seconds == 0 -%}
     false
     {%- else -%}
     coalesce(
-        {{ call_type }} = 'transitin'
+        {{ call_type }} = '{{ transfer }}'
         and {{ caller_digits }} is not null
         and {{ occurred_at }} - {{ previous_call_at }} <= make_interval(secs => {{ seconds }}),
         false

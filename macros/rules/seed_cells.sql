@@ -31,11 +31,7 @@
             'is_right': "coalesce(kpi_mode, '') = '' or " ~ one_of('kpi_mode', kpi_modes()).is_right,
             'must': one_of('kpi_mode', kpi_modes()).must ~ ', or empty',
         },
-        'load_from': {
-            'type': 'date',
-            'is_right': day('load_from') ~ ' is not null',
-            'must': 'be a day from 2000 to 2100 like 2024-01-31',
-        },
+        'load_from': day_of('load_from'),
         'is_active': {
             'type': 'boolean',
             'is_right': "lower(is_active) in ('true', 'false')",
@@ -63,6 +59,20 @@
         'campaign': label('campaign'),
         'valid_from': day_or_empty('valid_from'),
         'valid_to': day_or_empty('valid_to'),
+    }) }}
+    {%- elif seed == 'channel_costs' -%}
+    {{ return({
+        'project_id': project_id,
+        'traffic_source': filled_in('traffic_source'),
+        'traffic_type': filled_in('traffic_type'),
+        'campaign': filled_in('campaign'),
+        'starts_on': day_of('starts_on'),
+        'ends_on': day_of('ends_on'),
+        'cost': {
+            'type': 'numeric',
+            'is_right': "cost ~ '^[0-9]{1,12}([.][0-9]{1,2})?$'",
+            'must': 'be an amount like 15000 or 15000.50',
+        },
     }) }}
     {%- else -%}
     {{ return({
@@ -105,6 +115,15 @@
         'type': 'text',
         'is_right': column ~ " in ('" ~ values | join("', '") ~ "')",
         'must': 'be one of ' ~ values | join(', '),
+    }) }}
+{% endmacro %}
+
+
+{% macro day_of(column) %}
+    {{ return({
+        'type': 'date',
+        'is_right': day(column) ~ ' is not null',
+        'must': 'be a day from 2000 to 2100 like 2024-01-31',
     }) }}
 {% endmacro %}
 

@@ -39,6 +39,24 @@
         'ringostat_duplicate_share': {
             'kind': 'number', 'least': 0, 'most': 1, 'must': 'be a number from 0 to 1'
         },
+        'ringostat_ad_spend': {
+            'kind': 'text', 'optional': true, 'must': 'be the name of a relation, or null'
+        },
+        'ringostat_call_back_hours': {
+            'kind': 'whole', 'least': 1, 'most': 720,
+            'must': 'be a whole number of hours from 1 to 720',
+        },
+        'ringostat_call_back_seconds': {
+            'kind': 'whole', 'least': 0, 'most': 3600,
+            'must': 'be a whole number of seconds from 0 to 3600',
+        },
+        'ringostat_health_conversions': {
+            'kind': 'whole', 'least': 1, 'most': 100000,
+            'must': 'be a whole number from 1 to 100000',
+        },
+        'ringostat_health_probability': {
+            'kind': 'number', 'least': 0, 'most': 1, 'must': 'be a number from 0 to 1'
+        },
         'ringostat_bi_role': {
             'kind': 'text', 'one_of': roles(), 'optional': true,
             'must': 'be the name of a role of this Postgres server, or null',

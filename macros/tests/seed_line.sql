@@ -29,3 +29,10 @@
 {% macro tag_line() -%}
     {{ seed_line('kpi_tags', ['project_id', 'parameter', 'parameter_value', 'tag']) }}
 {%- endmacro %}
+
+
+{% macro cost_line() -%}
+    {{ seed_line('channel_costs', [
+        'project_id', 'traffic_source', 'traffic_type', 'campaign', 'starts_on', 'ends_on', 'cost',
+    ]) }}
+{%- endmacro %}

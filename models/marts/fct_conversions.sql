@@ -66,9 +66,7 @@ final as (
         conversions.conversion_date,
 
         -- where it came from
-        coalesce(attribution.traffic_source, {{ unknown_source() }}) as traffic_source,
-        coalesce(attribution.traffic_type, {{ unknown_type() }}) as traffic_type,
-        coalesce(attribution.campaign, {{ unknown_campaign() }}) as campaign,
+        {{ label_or_unknown('attribution') }},
         attribution.attribution_method,
         attribution.unknown_reason,
         attribution.channel_id,

@@ -3,14 +3,11 @@
 with
 
 projects as (
-    select
-        *,
-        load_from::timestamp at time zone time_zone as first_midnight
-    from {{ ref('stg_config__projects') }}
+    select * from {{ ref('stg_config__projects') }}
 ),
 
-loaded_ranges as (
-    select * from {{ ref('stg_ringostat__loaded_ranges') }}
+loaded_until as (
+    select * from {{ ref('int_loaded_until') }}
 ),
 
 last_loads as (
@@ -94,7 +91,6 @@ calls as (
     group by project_id
 ),
 
--- Loaded without a gap: the range with the midnight from which the project must be loaded.
 loaded as (
     select
         projects.project_id,
@@ -103,17 +99,14 @@ loaded as (
         last_loads.status as last_status,
         last_loads.error as last_error,
         last_loads.last_loaded_at,
-        loaded_ranges.loaded_until,
-        (extract(epoch from now() - loaded_ranges.loaded_until) / 3600)::numeric(12, 1)
+        loaded_until.loaded_until,
+        (extract(epoch from now() - loaded_until.loaded_until) / 3600)::numeric(12, 1)
             as hours_behind
     from projects
     left join last_loads
         on projects.project_id = last_loads.project_id
-    left join loaded_ranges
-        on
-            projects.project_id = loaded_ranges.project_id
-            and projects.first_midnight >= loaded_ranges.loaded_from
-            and projects.first_midnight < loaded_ranges.loaded_until
+    left join loaded_until
+        on projects.project_id = loaded_until.project_id
 ),
 
 final as (

@@ -32,5 +32,7 @@ def test_the_conventions_of_dbt_bouncer_yml_hold(artifacts: Path) -> None:
 
 def test_every_column_of_models_seeds_and_sources_is_explained(artifacts: Path) -> None:
     coverage = [PROGRAMS / "dbt-coverage", "compute", "doc", "--cov-fail-under", "1.0"]
+    # The columns of an optional file are explained where the project has it.
+    coverage += ["--model-path-exclusion-filter", "no_costs/"]
     report = ["--cov-report", artifacts / "coverage.json"]
     subprocess.run([*coverage, "--run-artifacts-dir", artifacts, *report], cwd=ROOT, check=True)

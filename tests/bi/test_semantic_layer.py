@@ -1,4 +1,4 @@
-"""What MetricFlow answers on Postgres equals the daily table."""
+"""What MetricFlow answers on Postgres equals the daily tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METRICS = (
 )
 LABELS = ("project_name", "conversion_type", "traffic_source", "traffic_type", "campaign")
 
-Query = Callable[..., set[tuple[str | float, ...]]]
+Query = Callable[..., set[tuple[str | float | None, ...]]]
 
 
 @pytest.fixture
@@ -43,9 +43,13 @@ def query(demo_warehouse: dict[str, str], tmp_path: Path, monkeypatch: pytest.Mo
             check=True,
         )
         with answer.open(newline="", encoding="utf-8") as file:
-            _, *rows = csv.reader(file)
-        texts = len(dimensions.split(","))
-        return {(*row[:texts], *map(float, row[texts:])) for row in rows}
+            return {
+                (
+                    *(row[name] for name in dimensions.split(",")),
+                    *(float(row[name]) if row[name] else None for name in metrics.split(",")),
+                )
+                for row in csv.DictReader(file)
+            }
 
     return run
 
@@ -77,3 +81,27 @@ def test_shares(query: Query, demo_warehouse: dict[str, str]) -> None:
             """
         ).fetchall()
     assert found == set(rows)
+
+
+def test_spend_by_campaign(query: Query, demo_warehouse: dict[str, str]) -> None:
+    found = query(
+        "spend,cost_per_conversion,category_value,return_on_spend",
+        "campaign_day__traffic_source,campaign_day__campaign",
+    )
+    with database.connect(demo_warehouse) as conn:
+        rows = conn.execute(
+            """
+            select
+                traffic_source,
+                campaign,
+                sum(spend)::float8,
+                sum(spend)::float8 / nullif(sum(conversions), 0)::float8,
+                sum(category_value)::float8,
+                sum(category_value)::float8 / nullif(sum(spend), 0)::float8
+            from ringostat_marts.rpt_spend_daily
+            group by traffic_source, campaign
+            """
+        ).fetchall()
+    assert found == set(rows)
+    assert any(row[2] and row[3] for row in rows)
+    assert any(row[2] is None for row in rows)

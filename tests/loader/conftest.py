@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.commands.seeds import CHANNEL_COLUMNS, COST_COLUMNS, TAG_COLUMNS
 from loader.sandbox import Sandbox, SandboxProject
 
 from .hostile import Fault, Hostile
@@ -24,7 +24,11 @@ def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         folder = tmp_path / "seeds"
         folder.mkdir(exist_ok=True)
         (folder / "projects.csv").write_text(HEADER + "".join(f"{row}\n" for row in rows))
-        for name, columns in (("static_channels", CHANNEL_COLUMNS), ("kpi_tags", TAG_COLUMNS)):
+        for name, columns in (
+            ("static_channels", CHANNEL_COLUMNS),
+            ("kpi_tags", TAG_COLUMNS),
+            ("channel_costs", COST_COLUMNS),
+        ):
             if not (folder / f"{name}.csv").exists():
                 (folder / f"{name}.csv").write_text(",".join(columns) + "\n")
         monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))

@@ -23,15 +23,17 @@ from .support import HEADER, Setting, ringostat
 
 CHANNELS = ",".join(seeds.CHANNEL_COLUMNS) + "\n"
 TAGS = ",".join(seeds.TAG_COLUMNS) + "\n"
+COSTS = ",".join(seeds.COST_COLUMNS) + "\n"
 
 
 @pytest.fixture
 def folder(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Seeds of one project, without channels and tags; the working folder."""
+    """Seeds of one project, without channels, tags and costs; the working folder."""
     folder = seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true").parent
     monkeypatch.chdir(folder)
     Path("static_channels.csv").write_text(CHANNELS)
     Path("kpi_tags.csv").write_text(TAGS)
+    Path("channel_costs.csv").write_text(COSTS)
     return folder
 
 
@@ -138,14 +140,15 @@ def test_lines_are_those_of_the_file_where_cells_run_over_several(folder: Path) 
     assert "warning: traffic_type begins or ends with a space" in faults[0]
 
 
-def test_faults_of_all_three_files_are_found_at_once(folder: Path) -> None:
+def test_faults_of_all_four_files_are_found_at_once(folder: Path) -> None:
     Path("projects.csv").write_text(f"{HEADER}11111,a,,Kyiv,,2024-01-01,true\n")
     Path("static_channels.csv").write_text(f"{CHANNELS}11111,dst,1,,t,c,,\n")
     Path("kpi_tags.csv").write_text(f"{TAGS}1,tag,1,x\n")
+    Path("channel_costs.csv").write_text(f"{COSTS}11111,s,t,c,2024-01-01,2024-01-31,free\n")
     result = ringostat("channels", "check")
     assert result.exit_code == 1
     assert [line.split(":")[0] for line in result.stdout.splitlines()] == [
-        "projects.csv", "static_channels.csv", "kpi_tags.csv",
+        "projects.csv", "static_channels.csv", "kpi_tags.csv", "channel_costs.csv",
     ]  # fmt: skip
 
 

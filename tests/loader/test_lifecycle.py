@@ -29,12 +29,13 @@ SALON = "22222,Salon,SALON_KEY,Asia/Almaty,,2024-01-01,true"
 
 @pytest.fixture(autouse=True)
 def folder(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two projects, each with a channel and a tag; the working folder."""
+    """Two projects, each with a channel, a tag and a cost; the working folder."""
     folder = seeds(CLINIC, SALON).parent
     monkeypatch.chdir(folder)
     for name, columns, row in (
         ("static_channels", csvs.CHANNEL_COLUMNS, "dst,1,s,t,c,,"),
         ("kpi_tags", csvs.TAG_COLUMNS, "tag,1,x"),
+        ("channel_costs", csvs.COST_COLUMNS, "s,t,c,2024-01-01,2024-01-31,100"),
     ):
         text = f"{','.join(columns)}\n11111,{row}\n22222,{row}\n"
         Path(f"{name}.csv").write_text(text)
@@ -121,7 +122,7 @@ def test_a_deleted_project_leaves_nothing(raw: psycopg.Connection) -> None:
         "project 11111 (Clinic, Kyiv) is deleted: 2 rows in ringostat_raw.calls, "
         "1 rows in ringostat_raw.forms, 1 rows in ringostat_raw.loads, "
         "1 rows in ringostat_raw.rejected_calls, "
-        "1 in projects.csv, 1 in static_channels.csv, 1 in kpi_tags.csv\n"
+        "1 in projects.csv, 1 in static_channels.csv, 1 in kpi_tags.csv, 1 in channel_costs.csv\n"
     )
     assert counts(raw, 11111) == [0, 0, 0, 0]
     assert counts(raw, 22222) == [2, 1, 1, 1]
@@ -262,6 +263,7 @@ def test_projects_csv_is_edited_while_no_load_can_run(
         ("projects.csv", True, 9),
         ("static_channels.csv", False, 0),
         ("kpi_tags.csv", False, 0),
+        ("channel_costs.csv", False, 0),
     ]
 
 

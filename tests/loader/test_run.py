@@ -30,11 +30,12 @@ FIRST = datetime(2024, 1, 15, 12)
 
 @pytest.fixture(autouse=True)
 def folder(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The three CSVs, in the working folder; dbt writes its files beside them."""
+    """The four CSVs, in the working folder; dbt writes its files beside them."""
     folder = tmp_path / "seeds"
     for name, columns in (
         ("static_channels", csvs.CHANNEL_COLUMNS),
         ("kpi_tags", csvs.TAG_COLUMNS),
+        ("channel_costs", csvs.COST_COLUMNS),
     ):
         (folder / f"{name}.csv").write_text(",".join(columns) + "\n")
     monkeypatch.chdir(folder)

@@ -19,7 +19,7 @@ from loader import raw as raw_tables
 from loader.commands import dbt
 
 from . import dbt_server, support
-from .support import CHANNELS, ONE_PROJECT, TAGS, land
+from .support import CHANNELS, COSTS, ONE_PROJECT, TAGS, land
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +86,7 @@ def seeds(dbt_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "projects.csv").write_text(ONE_PROJECT)
     (folder / "static_channels.csv").write_text(CHANNELS)
     (folder / "kpi_tags.csv").write_text(TAGS)
+    (folder / "channel_costs.csv").write_text(COSTS)
     monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
     yield folder
     shutil.rmtree(folder)

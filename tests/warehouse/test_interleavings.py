@@ -34,7 +34,7 @@ from psycopg.types.json import Jsonb
 
 from loader import ROOT, database, raw
 from loader.commands import lifecycle
-from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.commands.seeds import CHANNEL_COLUMNS, COST_COLUMNS, TAG_COLUMNS
 from loader.errors import ConfigurationError
 from loader.projects import COLUMNS as PROJECT_COLUMNS
 from loader.projects import Project, read_projects
@@ -63,6 +63,7 @@ FAULTS = (
     ("static_channels", "pool_name", "pool"),
     ("static_channels", "2024-05-03", "03.05.2024"),
     ("kpi_tags", "category_number", "category"),
+    ("channel_costs", "2024-05-01", "01.05.2024"),
 )
 # When something was worked out, and with what, differs from a full refresh; so do keys that no
 # contact has any longer, which label nothing.
@@ -204,6 +205,23 @@ class World:
                     "parameter": "category_number",
                     "parameter_value": rng.randint(1, 3),
                     "tag": "booking",
+                }
+                for project_id in projects
+                if rng.random() < 0.6
+            ],
+        )
+        self._write(
+            "channel_costs",
+            COST_COLUMNS,
+            [
+                {
+                    "project_id": project_id,
+                    "traffic_source": "outdoor",
+                    "traffic_type": "offline",
+                    "campaign": f"{rng.choice(POOLS[:3])} {rng.randint(1, 3)}",
+                    "starts_on": "2024-05-01",
+                    "ends_on": rng.choice(["2024-05-03", "2024-05-31"]),
+                    "cost": rng.choice(["0", "100", "1000.01"]),
                 }
                 for project_id in projects
                 if rng.random() < 0.6

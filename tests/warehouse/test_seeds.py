@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -98,6 +99,9 @@ EDIT = {
         ("static_channels", "1,pool_name,Radio,s,t,c,01.10.2026,"),
         pytest.param("projects", "2,Two,,Europe/Kiew,,2024-01-01,true", marks=pytest.mark.slow),
         pytest.param("kpi_tags", "1,disposition,PROPER,", marks=pytest.mark.slow),
+        pytest.param(
+            "channel_costs", "1,s,t,c,2024-01-01,2024-01-31,1 000", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_fault_in_one_file_leaves_the_marts_as_they_were(
@@ -220,6 +224,19 @@ def test_ids_and_labels_do_not_depend_on_the_date_style(
             ]
 
 
+def test_a_folder_without_channel_costs_has_no_costs(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    spend = "select sum(spend) from ringostat_marts.rpt_campaigns_monthly"
+    append(seeds, "channel_costs", "1,s,t,c,2024-01-01,2024-01-31,100.01")
+    build()
+    assert str(one(raw, spend)) == "100.01"
+    (seeds / "channel_costs.csv").unlink()
+    assert check.find_faults() == []
+    build("--with-tests")
+    assert one(raw, spend) is None
+
+
 def append(seeds: Path, name: str, *rows: str) -> None:
     with (seeds / f"{name}.csv").open("a") as file:
         file.writelines(f"{row}\n" for row in rows)
@@ -233,7 +250,7 @@ def line_of(seeds: Path, name: str, row: str) -> int:
 
 def as_named(name: str, row: str) -> str:
     """The row as dbt shows it: a project's without the name of its key."""
-    cells = ["" if cell.strip() in ("", "null") else cell for cell in row.split(",")]
+    cells = ["" if cell.strip() in ("", "null") else cell for cell in next(csv.reader([row]))]
     if name == "projects":
         del cells[2]
     return ",".join(cells)

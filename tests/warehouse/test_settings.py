@@ -35,6 +35,11 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_other_conversions": ["public.crm"],
     "ringostat_duplicate_minutes": [30, 0],
     "ringostat_duplicate_share": [0.5, 0, 1],
+    "ringostat_ad_spend": ["public.spend"],
+    "ringostat_call_back_hours": [1, 720],
+    "ringostat_call_back_seconds": [0, 3600],
+    "ringostat_health_conversions": [1, 100000],
+    "ringostat_health_probability": [0.5, 0, 1],
     "ringostat_bi_role": [ROLE],
 }
 
@@ -52,6 +57,11 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_other_conversions": (["a"], '["a"], but must be the name of a relation'),
         "ringostat_duplicate_minutes": ("5", '"5", but must be a whole number of minutes'),
         "ringostat_duplicate_share": (5, "5, but must be a number from 0 to 1"),
+        "ringostat_ad_spend": (["a"], '["a"], but must be the name of a relation'),
+        "ringostat_call_back_hours": (0, "0, but must be a whole number of hours from 1"),
+        "ringostat_call_back_seconds": (-1, "-1, but must be a whole number of seconds"),
+        "ringostat_health_conversions": (0, "0, but must be a whole number from 1"),
+        "ringostat_health_probability": (5, "5, but must be a number from 0 to 1"),
         "ringostat_bi_role": ("nobody", '"nobody", but must be the name of a role'),
     },
     {
@@ -66,22 +76,38 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_other_conversions": ("", '"", but must be the name of a relation'),
         "ringostat_duplicate_minutes": (True, "true, but must be a whole number"),
         "ringostat_duplicate_share": (None, "null, but must be a number"),
+        "ringostat_ad_spend": ("", '"", but must be the name of a relation'),
+        "ringostat_call_back_hours": ("24", '"24", but must be a whole number of hours'),
+        "ringostat_call_back_seconds": (None, "null, but must be a whole number of seconds"),
+        "ringostat_health_conversions": (20.5, "20.5, but must be a whole number"),
+        "ringostat_health_probability": (None, "null, but must be a number"),
         "ringostat_bi_role": (False, "false, but must be the name of a role"),
     },
     {
         "ringostat_excluded_call_types": ("out", '"out", but must be a list of call types'),
         "ringostat_primary_window_days": (1.5, "1.5, but must be a whole number"),
         "ringostat_duplicate_share": (-0.1, "-0.1, but must be a number"),
+        "ringostat_call_back_hours": (721, "721, but must be a whole number of hours"),
+        "ringostat_health_probability": (1.5, "1.5, but must be a number"),
     },
 ]
 
 
 @pytest.fixture
 def role(raw: psycopg.Connection, warehouse: dict[str, str]) -> Iterator[str]:
-    """A role of the server, and the relation that `ringostat_other_conversions` names."""
+    """A role of the server, and the relations that `ringostat_other_conversions` and
+    `ringostat_ad_spend` name."""
     raw.execute(
         "create table public.crm"
         " (system text, conversion_id int, occurred_at timestamptz, phone text)"
+    )
+    raw.execute(
+        """
+        create table public.spend as
+        select
+            date '2024-01-01' as date_day, 'google_ads' as platform, '1' as campaign_id,
+            'Brand' as campaign_name, 10.5 as spend
+        """
     )
     land(raw, "b", caller="380001", call_type="callback")
     land(raw, "c", caller="380002", call_type="out")

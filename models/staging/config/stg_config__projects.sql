@@ -1,9 +1,10 @@
--- The last projects that passed their tests: a table, replaced on each run. All three models of the
--- configuration run after the tests of all three CSVs, so that one faulty cell leaves all marts
+-- The last projects that passed their tests: a table, replaced on each run. All models of the
+-- configuration run after the tests of all CSVs, so that one faulty cell leaves all marts
 -- unchanged.
 --
 -- depends_on: {{ ref('static_channels') }}
 -- depends_on: {{ ref('kpi_tags') }}
+-- depends_on: {{ ref('stg_config__channel_costs') }}
 {{
     config(
         materialized='incremental',

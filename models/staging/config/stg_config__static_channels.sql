@@ -2,6 +2,7 @@
 --
 -- depends_on: {{ ref('projects') }}
 -- depends_on: {{ ref('kpi_tags') }}
+-- depends_on: {{ ref('stg_config__channel_costs') }}
 {{
     config(
         materialized='incremental',

@@ -9,6 +9,13 @@ where {{ column }} <> btrim({{ column }}, {{ whitespace() }})
 union all
 {% endfor %}
 
+{% for column in ['traffic_source', 'traffic_type', 'campaign'] %}
+select {{ cost_line() }} || '{{ column }} begins or ends with a space' as fault
+from {{ ref('channel_costs') }}
+where {{ column }} <> btrim({{ column }}, {{ whitespace() }})
+union all
+{% endfor %}
+
 {% for column in ['parameter_value', 'tag'] %}
 select {{ tag_line() }} || '{{ column }} begins or ends with a space' as fault
 from {{ ref('kpi_tags') }}
