@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.transform import YEARS
+
 README = Path(__file__).parent / "README.md"
 BEGIN = "<!-- the table: written by `make bench` -->"
 END = "<!-- the end of the table -->"
@@ -97,6 +99,10 @@ def _transform(part: dict) -> Iterator[Line]:
     yield _milliseconds("a year of `rpt_conversions_daily`, one project", of("daily"), 50)
     last = "the last 30 days of all projects by campaign, from `fct_conversions`"
     yield _milliseconds(last, of("last_30_days"), 300)
+    with_spend = f"the same ordinary day with {facts['rows_of_spend']:,} rows of spend"
+    yield _times(with_spend, of("day_spend"), "the full build", full, 0.20)
+    for mart in YEARS:
+        yield _milliseconds(f"a year of `{mart}`, one project", of(mart), 100)
     build, parse = of("empty_build"), of("empty_parse")
     yield Line(
         "`dbt build` with all its tests, empty warehouse",

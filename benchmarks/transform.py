@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from psycopg import sql
 
 from benchmarks import children
 from loader import ROOT, database, raw
-from loader.commands.seeds import CHANNEL_COLUMNS, TAG_COLUMNS
+from loader.commands.seeds import CHANNEL_COLUMNS, COST_COLUMNS, TAG_COLUMNS
 from loader.projects import COLUMNS as PROJECT_COLUMNS
 
 CALLS = 1_000_000
@@ -29,6 +29,7 @@ MORE_CALLS = 4_000_000
 CALLS_A_DAY = 2_700
 CHANGED_CALLS_A_DAY = 1_000
 PROJECTS = range(1000, 1300)
+POOLS = ("Metro", "Radio", "Newspaper", "Flyers")  # campaigns beside the one that is edited
 STAGING = "ringostat_staging.stg_ringostat__calls"
 CALLS_SQL = (ROOT / "benchmarks" / "calls.sql").read_text(encoding="utf-8")
 
@@ -44,6 +45,23 @@ LAST_30_DAYS = """
     from ringostat_marts.fct_conversions
     where conversion_date > date '2022-01-06' - 30
     group by campaign
+"""
+
+# The same year of the marts about money and loss.
+YEARS = {
+    "rpt_spend_daily": "date_day >= '2021-01-01' and date_day < '2022-01-01'",
+    "rpt_campaigns_monthly": "month >= '2021-01-01' and month < '2022-01-01'",
+    "rpt_spend_audit": "month >= '2021-01-01' and month < '2022-01-01'",
+    "rpt_lost_requests": "conversion_date >= '2021-01-01' and conversion_date < '2022-01-01'",
+    "rpt_tracking_health": "true",
+}
+SPEND = """
+    create table benchmark.spend as
+    select distinct
+        project_id, conversion_date as date_day, 'google_ads' as platform,
+        campaign as campaign_id, 'Search: ' || campaign as campaign_name, 12.34 as spend
+    from ringostat_marts.rpt_conversions_daily
+    where campaign in ('search_campaign_0', 'search_campaign_1', 'search_campaign_2')
 """
 
 
@@ -132,6 +150,7 @@ def measure(
         kpi_switch(dbt, notes, runs)
         tidy(conn)
         queries(conn, notes, max(runs, 7))
+        spend(conn, days, dbt, notes, facts, runs)
 
         days.add_history(more_calls)
         full_build(dbt, notes, 1, name="full_more")
@@ -167,6 +186,7 @@ def empty_warehouse(
             write_csv(dbt.seeds / "projects.csv", PROJECT_COLUMNS, [])
             write_csv(dbt.seeds / "static_channels.csv", CHANNEL_COLUMNS, [])
             write_csv(dbt.seeds / "kpi_tags.csv", TAG_COLUMNS, [])
+            write_csv(dbt.seeds / "channel_costs.csv", COST_COLUMNS, [])
             notes.add(f"empty_{command}", dbt.run(command))
         conn.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
 
@@ -230,6 +250,7 @@ class Days:
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(insert, range(2)))
+        self._note_loaded()
         self._conn.execute("vacuum analyze ringostat_raw.calls")
 
     def add_day(self) -> None:
@@ -256,6 +277,25 @@ class Days:
             )
             """,
             [now, first - 14 * CALLS_A_DAY, first - 1, first, CHANGED_CALLS_A_DAY],
+        )
+        self._note_loaded()
+
+    def _note_loaded(self) -> None:
+        """All projects are loaded up to the last call."""
+        self._conn.execute(
+            """
+            insert into ringostat_raw.load_state
+                (project_id, loaded, last_loaded_at, status, finished_at)
+            select
+                project_id,
+                tstzmultirange(tstzrange('2020-12-31', '2021-01-01'::timestamptz + %s)),
+                now(),
+                'loaded',
+                now()
+            from generate_series(%s, %s) as project_id
+            on conflict (project_id) do update set loaded = excluded.loaded
+            """,
+            [self._calls * timedelta(seconds=32), PROJECTS.start, PROJECTS.stop - 1],
         )
 
 
@@ -294,6 +334,38 @@ def queries(conn: psycopg.Connection, notes: Notes, runs: int) -> None:
     for _ in range(runs):
         notes.add("daily", seconds_of(conn, DAILY))
         notes.add("last_30_days", seconds_of(conn, LAST_30_DAYS))
+
+
+def spend(
+    conn: psycopg.Connection,
+    days: Days,
+    dbt: Dbt,
+    notes: Notes,
+    facts: dict[str, float],
+    runs: int,
+) -> None:
+    """What a build costs with spend, and what the marts cost to read that are about money and loss.
+
+    Three search campaigns of each project have spend on each day, and four static pools a cost.
+    All other measurements are without spend.
+    """
+    conn.execute(SPEND)
+    (facts["rows_of_spend"],) = conn.execute("select count(*) from benchmark.spend").fetchone()
+    write_costs(dbt.seeds)
+    var = ("--vars", "ringostat_ad_spend: benchmark.spend")
+    dbt.build(*var)
+    for _ in range(runs):
+        days.add_day()
+        notes.add_build("day_spend", dbt.build(*var))
+    tidy(conn)
+    for mart, its_year in YEARS.items():
+        query = sql.SQL("select * from {} where project_id = 1005 and ").format(
+            sql.Identifier("ringostat_marts", mart)
+        )
+        for _ in range(max(runs, 7)):
+            notes.add(mart, seconds_of(conn, query + sql.SQL(its_year)))
+    write_csv(dbt.seeds / "channel_costs.csv", COST_COLUMNS, [])
+    dbt.build()
 
 
 def count(conn: psycopg.Connection) -> dict[str, float]:
@@ -338,14 +410,13 @@ def write_seeds(folder: Path, campaign: str) -> None:
             for project in PROJECTS
         ],
     )
-    pools = [campaign, "Metro", "Radio", "Newspaper", "Flyers"]
     write_csv(
         folder / "static_channels.csv",
         CHANNEL_COLUMNS,
         [
             (project, "pool_name", f"Статический пул {number}", "outdoor", "offline", name, "", "")
             for project in PROJECTS
-            for number, name in enumerate(pools, start=1)
+            for number, name in enumerate([campaign, *POOLS], start=1)
         ]
         + [
             (project, "utm_source", "facebook", "facebook", "social", "All of Facebook", "", "")
@@ -360,6 +431,19 @@ def write_seeds(folder: Path, campaign: str) -> None:
             (project, *tag)
             for project in PROJECTS
             for tag in [*tags, ("proper_flag", "1", "target")]
+        ],
+    )
+    write_csv(folder / "channel_costs.csv", COST_COLUMNS, [])
+
+
+def write_costs(folder: Path) -> None:
+    write_csv(
+        folder / "channel_costs.csv",
+        COST_COLUMNS,
+        [
+            (project, "outdoor", "offline", name, "2021-01-01", "2022-12-31", "100000")
+            for project in PROJECTS
+            for name in POOLS
         ],
     )
 
