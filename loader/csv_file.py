@@ -141,7 +141,10 @@ class Seed:
             try:
                 with open(handle, "wb") as file:
                     file.write(content.encode())
-                shutil.copymode(target, name)
+                if target.exists():
+                    shutil.copymode(target, name)
+                else:
+                    os.chmod(name, 0o644)  # a temporary file is its owner's alone
                 os.replace(name, target)
             except BaseException:
                 os.unlink(name)

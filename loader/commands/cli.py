@@ -573,7 +573,7 @@ def channels_impact(base: str) -> None:
 @channels_group.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def channels_export(file: Path) -> None:
-    """Write the channels, and the pools that lack one, to an Excel workbook.
+    """Write the channels, their costs, and the pools that lack a channel, to an Excel workbook.
 
     \b
     Example: ringostat channels export channels.xlsx
@@ -594,24 +594,31 @@ def channels_export(file: Path) -> None:
 @channels_group.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--force", is_flag=True, help="Import even if the CSV has changed since the export.")
+@click.option("--force", is_flag=True, help="Import even if a CSV has changed since the export.")
 def channels_import(file: Path, yes: bool, force: bool) -> None:
-    """Show what an exported and edited workbook changes, ask, and write static_channels.csv.
+    """Show what an exported and edited workbook changes, ask, and write the CSVs.
+
+    Writes static_channels.csv and channel_costs.csv. A workbook without a sheet of costs leaves
+    channel_costs.csv alone.
 
     \b
     Example: ringostat channels import channels.xlsx
     """
     numbers = {str(project.project_id) for project in read_projects()}
-    change = xlsx.read_change(file, numbers, force)
-    for line in change.lines:
-        click.echo(screen.visible(line))
-    click.echo(change)
-    if not change.lines:
+    changes = xlsx.read_changes(file, numbers, force)
+    for change in changes:
+        for line in change.lines:
+            click.echo(screen.visible(line))
+        click.echo(change)
+    changes = [change for change in changes if change.lines]
+    if not changes:
         return
     if not yes:
         _need_terminal("--yes")
-        click.confirm(f"Write {change.seed.file}?", abort=True, err=True)
-    change.write()
+        files = " and ".join(str(change.seed.file) for change in changes)
+        click.confirm(f"Write {files}?", abort=True, err=True)
+    for change in changes:
+        change.write()
 
 
 @main.group("forms")

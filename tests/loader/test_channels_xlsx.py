@@ -17,7 +17,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from loader import forms
 from loader.commands import xlsx
-from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS
+from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS, COST_COLUMNS
 from loader.commands.suggest import Suggestion
 from loader.errors import ConfigurationError
 
@@ -30,6 +30,16 @@ ROWS = '''\
 11111,pool_name,"Flyers, ""red""",flyers,offline,Flyers,2024-07-01,
 22222,pool_name,2ГИС,2gis,maps,Card,,
 '''
+COST_HEADER = ",".join(COST_COLUMNS) + "\n"
+COST_ROWS = """\
+11111,radio,offline,Radio,2024-01-01,2024-01-31,15000.50
+11111,radio,offline,Radio,2024-02-01,2024-02-29,15000
+22222,2gis,maps,Card,2024-01-01,2024-12-31,900
+"""
+NOTHING = (
+    "static_channels.csv: 0 added, 0 changed, 0 removed\n"
+    "channel_costs.csv: 0 added, 0 changed, 0 removed\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +106,7 @@ def test_a_round_trip_changes_no_byte(text: str) -> None:
     write(text)
     edit(lambda sheet, workbook: None)
     result = import_it()
-    assert (result.exit_code, result.stdout) == (0, "0 added, 0 changed, 0 removed\n")
+    assert (result.exit_code, result.stdout) == (0, NOTHING)
     assert read() == text
 
 
@@ -156,7 +166,7 @@ def pool(name: str, meant: str | None = None) -> Suggestion:
 def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
     pools = [pool("OLX "), pool("=Bazaar"), pool("2гис", "2ГИС")]
     xlsx.export(Path("channels.xlsx"), ["11111", "22222"], pools)
-    assert import_it().stdout == "0 added, 0 changed, 0 removed\n"
+    assert import_it().stdout == NOTHING
 
     workbook = load_workbook("channels.xlsx")
     sheet = workbook["unmapped_pools"]
@@ -201,7 +211,8 @@ def test_what_changes_is_shown_and_nothing_else_is_touched() -> None:
         '+ 11111,pool_name,"Flyers, ""red""",flyers,offline,New flyers,,2024-06-30',
         "- 22222,pool_name,2ГИС,2gis,maps,Card,,",
         "+ 11111,dst,100,x,y,z,,",
-        "1 added, 1 changed, 1 removed",
+        "static_channels.csv: 1 added, 1 changed, 1 removed",
+        "channel_costs.csv: 0 added, 0 changed, 0 removed",
     ]
     first, second, third, _ = ROWS.splitlines(keepends=True)
     changed = second.replace("offline,Flyers", "offline,New flyers")
@@ -270,7 +281,7 @@ def test_a_projects_number_may_be_a_number() -> None:
         sheet["A2"] = 11111
 
     edit(change)
-    assert import_it().stdout == "0 added, 0 changed, 0 removed\n"
+    assert import_it().stdout == NOTHING
 
 
 def test_a_tracking_number_may_be_a_number_and_a_day_a_date() -> None:
@@ -280,7 +291,7 @@ def test_a_tracking_number_may_be_a_number_and_a_day_a_date() -> None:
         sheet["G4"] = date(2024, 7, 1)
 
     edit(change)
-    assert import_it().stdout == "0 added, 0 changed, 0 removed\n"
+    assert import_it().stdout == NOTHING
 
 
 def test_the_name_of_a_workbook_must_end_with_xlsx() -> None:
@@ -317,7 +328,7 @@ def test_only_the_rows_of_the_csv_make_a_workbook_old() -> None:
     first, *others = ROWS.splitlines()
     write("\r\n".join(["\ufeff" + HEADER.rstrip(), *others, first.replace("radio", '"radio"'), ""]))
     assert import_it("--yes").exit_code == 0
-    assert import_it("--yes").stdout == "0 added, 0 changed, 0 removed\n"
+    assert import_it("--yes").stdout == NOTHING
 
 
 def test_a_workbook_made_by_hand_needs_force() -> None:
@@ -331,6 +342,199 @@ def test_a_workbook_made_by_hand_needs_force() -> None:
     assert read() == HEADER + "11111,dst,100,x,y,z,,\n"
 
 
+# ------------------------------------------------------------------------------------------ costs
+
+
+@pytest.fixture
+def costs() -> Path:
+    """Three costs, which the workbook has too."""
+    file = Path("channel_costs.csv")
+    file.write_text(COST_HEADER + COST_ROWS)
+    return file
+
+
+def edit_costs(change: Callable[[Worksheet], object]) -> None:
+    edit(lambda _, workbook: change(workbook[xlsx.COSTS_SHEET]))
+
+
+def test_costs_are_exported_as_text(costs: Path) -> None:
+    edit(lambda sheet, workbook: None)
+    sheet = load_workbook("channels.xlsx")["channel_costs"]
+    assert [cell.value for cell in sheet[1]] == list(COST_COLUMNS)
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        row.split(",") for row in COST_ROWS.splitlines()
+    ]
+    assert {(cell.number_format, cell.data_type) for cell in sheet["G"][1:]} == {("@", "s")}
+    (rule,) = sheet.data_validations.dataValidation
+    assert (str(rule.sqref), rule.formula1) == ("A2:A10000", "lists!$A$1:$A$2")
+    assert import_it().stdout == NOTHING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        COST_HEADER.replace("\n", "\r\n") + COST_ROWS.replace("\n", "\r\n"),
+        "\ufeff" + COST_HEADER + COST_ROWS.removesuffix("\n"),
+        "cost,ends_on,starts_on,campaign,traffic_type,traffic_source,project_id\n"
+        '"0.5",2024-01-02,2024-01-01," c",t,=1+1,11111\n',
+    ],
+)
+def test_a_round_trip_of_costs_changes_no_byte(costs: Path, text: str) -> None:
+    costs.write_bytes(text.encode())
+    edit(lambda sheet, workbook: None)
+    assert import_it("--yes").stdout == NOTHING
+    assert costs.read_bytes().decode() == text
+
+
+def test_both_files_are_shown_and_written(costs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(sheet: Worksheet, workbook: Workbook) -> None:
+        sheet["F2"] = "New radio"
+        paid = workbook[xlsx.COSTS_SHEET]
+        paid["G3"] = "16000"
+        paid.delete_rows(4)
+        new = ["11111", "olx", "ads", "A", "2024-03-01", "2024-03-31", "10.5"]
+        for column, text in enumerate(new, 1):
+            paid.cell(4, column, text)
+
+    edit(change)
+    monkeypatch.setattr("loader.commands.cli._need_terminal", lambda flag: None)
+    asked = ringostat("channels", "import", "channels.xlsx", typed="n\n")
+    assert asked.exit_code == 1
+    for file in ("static_channels.csv", "channel_costs.csv"):
+        assert file in asked.stderr
+    assert (read(), costs.read_text()) == (HEADER + ROWS, COST_HEADER + COST_ROWS)
+    assert import_it("--yes").stdout.splitlines() == [
+        "- 11111,dst,380441112233,radio,offline,Radio,,",
+        "+ 11111,dst,380441112233,radio,offline,New radio,,",
+        "static_channels.csv: 0 added, 1 changed, 0 removed",
+        "- 11111,radio,offline,Radio,2024-02-01,2024-02-29,15000",
+        "+ 11111,radio,offline,Radio,2024-02-01,2024-02-29,16000",
+        "- 22222,2gis,maps,Card,2024-01-01,2024-12-31,900",
+        "+ 11111,olx,ads,A,2024-03-01,2024-03-31,10.5",
+        "channel_costs.csv: 1 added, 1 changed, 1 removed",
+    ]
+    assert "New radio" in read()
+    first, *_ = COST_ROWS.splitlines(keepends=True)
+    assert costs.read_text() == (
+        f"{COST_HEADER}11111,olx,ads,A,2024-03-01,2024-03-31,10.5\n{first}"
+        "11111,radio,offline,Radio,2024-02-01,2024-02-29,16000\n"
+    )
+
+
+def test_excels_days_and_amounts_are_taken_where_they_are_certain(costs: Path) -> None:
+    def change(sheet: Worksheet) -> None:
+        sheet["A2"] = 11111
+        sheet["E2"] = date(2024, 1, 1)
+        sheet["F2"] = datetime(2024, 1, 31)
+        sheet["G2"] = 15000.5
+        sheet["G3"] = 15000
+
+    edit_costs(change)
+    assert import_it().stdout == NOTHING
+    edit_costs(lambda sheet: sheet.cell(2, 7, 1999.9))
+    assert "\n+ 11111,radio,offline,Radio,2024-01-01,2024-01-31,1999.90\n" in (
+        import_it("--yes").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "what"),
+    [
+        ("G2", 0.125, "Excel turned this into the number 0.125"),
+        ("G2", True, "Excel turned this into the number True"),
+        ("G2", datetime(2024, 5, 1), "Excel turned this into the date 2024-05-01"),
+        ("G2", "1.5E+06", "Excel turned a number into 1.5E+06"),
+        ("G2", "=A2", "a formula: paste its value"),
+        ("G2", "15 000,50", "cost: must be an amount of money"),
+        ("G2", -5, "cost: must be an amount of money"),
+        ("G2", 1e15, "cost: must be an amount of money"),
+        ("G2", None, "cost: must be an amount of money"),
+        ("E2", 45352, "Excel turned this into the number 45352"),
+        ("E2", datetime(2024, 1, 1, 12), "Excel turned this into the date 2024-01-01 12:00:00"),
+        ("F2", "31.01.2024", "must be a day"),
+        ("D2", "Radio ", "a space at the beginning or the end"),
+        ("D2", 7, "Excel turned this into the number 7"),
+        ("A2", 33333, "33333 is not in projects.csv"),
+        ("E3", "2024-01-31", "overlap"),
+    ],
+)
+def test_what_is_wrong_with_a_cost_is_named_by_its_cell(
+    costs: Path, cell: str, value: object, what: str
+) -> None:
+    def mangle(sheet: Worksheet) -> None:
+        sheet[cell] = value
+
+    edit_costs(mangle)
+    (fault,) = refused()
+    place = f"row {cell[1]}, column {cell[0]}"
+    assert fault.startswith(f"channels.xlsx: sheet channel_costs, {place}: ")
+    assert what in fault
+    assert costs.read_text() == COST_HEADER + COST_ROWS
+
+
+def test_faults_of_both_sheets_are_shown_at_once(costs: Path) -> None:
+    def mangle(sheet: Worksheet, workbook: Workbook) -> None:
+        sheet["F2"] = None
+        workbook[xlsx.COSTS_SHEET]["G2"] = 0.125
+
+    edit(mangle)
+    assert [line.split(",")[0] for line in refused()] == [
+        "channels.xlsx: sheet static_channels",
+        "channels.xlsx: sheet channel_costs",
+    ]
+
+
+def test_a_workbook_of_an_earlier_release_leaves_the_costs_alone(costs: Path) -> None:
+    def as_before(sheet: Worksheet, workbook: Workbook) -> None:
+        relabel(sheet, workbook)
+        del workbook[xlsx.COSTS_SHEET]
+        workbook["lists"]["C2"] = None
+
+    edit(as_before)
+    costs.write_text(COST_HEADER)
+    result = import_it("--yes")
+    assert result.exit_code == 0
+    assert result.stdout.endswith("\nstatic_channels.csv: 0 added, 1 changed, 0 removed\n")
+    assert "New radio" in read()
+    assert costs.read_text() == COST_HEADER
+
+
+def test_a_workbook_of_older_costs_is_refused(costs: Path) -> None:
+    edit_costs(lambda sheet: sheet.delete_rows(4))
+    costs.write_text(COST_HEADER + COST_ROWS.replace(",900", ",950"))
+    (line,) = refused()
+    assert line.startswith("channels.xlsx was not exported from channel_costs.csv as it is now")
+    write(HEADER)
+    assert "from static_channels.csv and channel_costs.csv as it is now" in refused()[0]
+    assert import_it("--force", "--yes").exit_code == 0
+    assert costs.read_text() == COST_HEADER + COST_ROWS.rpartition("22222")[0]
+    assert read() == HEADER + ROWS
+
+
+def test_a_change_of_the_one_file_does_not_hold_up_the_other(costs: Path) -> None:
+    edit(relabel)
+    # A colleague has written the costs that the workbook has, in another form.
+    costs.write_text(COST_HEADER + "".join(reversed(COST_ROWS.splitlines(keepends=True))))
+    assert import_it("--yes").exit_code == 0
+    assert "New radio" in read()
+
+
+def test_costs_of_a_folder_without_their_csv_are_written() -> None:
+    file = Path("channel_costs.csv")
+    file.unlink()
+    edit_costs(lambda sheet: None)
+    assert import_it("--yes").stdout == NOTHING
+    assert not file.exists()
+
+    def add(sheet: Worksheet) -> None:
+        for column, text in enumerate(COST_ROWS.splitlines()[0].split(","), 1):
+            sheet.cell(2, column, text)
+
+    edit_costs(add)
+    assert import_it("--yes").exit_code == 0
+    assert file.read_text() == COST_HEADER + COST_ROWS.splitlines(keepends=True)[0]
+
+
 # --------------------------------------------------------------------- big and damaged workbooks
 
 
@@ -340,7 +544,7 @@ def test_a_formatted_cell_in_the_last_row_costs_nothing() -> None:
 
     edit(draw)
     began = monotonic()
-    assert import_it().stdout == "0 added, 0 changed, 0 removed\n"
+    assert import_it().stdout == NOTHING
     assert monotonic() - began < 10  # 0.5 s; it was 71 s, and 1.8 GB, for a cell in each place
 
 
@@ -400,7 +604,7 @@ def test_a_damaged_workbook_ends_in_a_line() -> None:
         if not turn % 2:
             replace_members(lambda _, content: damage(content) if rng.random() < 0.3 else content)
         for read_it in (
-            lambda: xlsx.read_change(Path("channels.xlsx"), {"11111", "22222"}, force=True),
+            lambda: xlsx.read_changes(Path("channels.xlsx"), {"11111", "22222"}, force=True),
             lambda: list(forms._lines(Path("channels.xlsx"))),
         ):
             try:
