@@ -25,7 +25,7 @@ from loader import csv_file, database, forms, settings
 from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
 from loader.commands.dbt import build
 from loader.commands.measure import measure
-from loader.commands.status import as_line, as_table, is_healthy, read_status
+from loader.commands.status import as_line, as_table, is_healthy, read_status, tracking_line
 from loader.errors import ConfigurationError, Failure, LoadError
 from loader.load import (
     DEFAULT_JOBS,
@@ -223,7 +223,8 @@ def run(full_refresh: bool, **options: Any) -> None:
 def status(as_json: bool, check: bool) -> None:
     """Show how far each project is loaded and built, and what went wrong.
 
-    Prints a table on a terminal, and one line per project into a pipe.
+    Prints a table on a terminal, and one line per project into a pipe. A last line, which --check
+    leaves out, counts the pools that rpt_tracking_health finds silent or without their visits.
 
     \b
     Example: ringostat status --json
@@ -245,6 +246,9 @@ def status(as_json: bool, check: bool) -> None:
     else:
         for project, status in shown:
             click.echo(as_line(project, status))
+    tracking = tracking_line(statuses)
+    if tracking and not check and not as_json:
+        click.echo(tracking)
     if not projects:
         file = settings.seeds_folder() / "projects.csv"
         click.echo(f"{file} lists no project: add yours with `ringostat connect`", err=True)

@@ -19,6 +19,8 @@ from loader.projects import Project
 # The watermark of int_contacts in staging; as in the mart.
 _CLOCK = "staged_at"
 
+_TRACKING = "rpt_tracking_health"
+
 
 @dataclass(frozen=True)
 class Status:
@@ -26,7 +28,8 @@ class Status:
 
     `status` is the first of `inactive`, `never_loaded`, `failed`, `not_built`, `stale` and `loaded`
     that applies. `calls` counts the calls in the raw table that are not removed. The marts show
-    every loaded call from before `built_until`.
+    every loaded call from before `built_until`. `tracking_findings` counts the pools that
+    `rpt_tracking_health` finds silent or without their visits; None if that mart does not exist.
     """
 
     project_id: int
@@ -40,6 +43,7 @@ class Status:
     first_call_at: datetime | None = None
     last_call_at: datetime | None = None
     built_until: datetime | None = None
+    tracking_findings: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
     stale_after = settings.stale_hours()
     log = conn.execute("select to_regclass('ringostat_raw.last_loads')")
     is_created = only_row(log)[0] is not None
+    findings = _tracking_findings(conn)
     statuses = []
     for project in projects:
         facts = _facts(conn, project) if is_created else _Facts()
@@ -94,9 +99,27 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
                 facts.first_call_at,
                 facts.last_call_at,
                 built_until,
+                None if findings is None else findings.get(project.project_id, 0),
             )
         )
     return statuses
+
+
+def _tracking_findings(conn: psycopg.Connection) -> dict[int, int] | None:
+    """How many pools of each project need attention; None before the first build of the mart."""
+    mart = (settings.schema("marts"), _TRACKING)
+    if not has_columns(conn, mart, "project_id", "status"):
+        return None
+    # As in the test assert_pools_still_work, which warns of each.
+    query = sql.SQL(
+        """
+        select project_id, count(*)
+        from {}
+        where status in ('silent', 'visits_dropped')
+        group by project_id
+        """
+    ).format(sql.Identifier(*mart))
+    return dict(conn.execute(query).fetchall())
 
 
 def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
@@ -259,6 +282,15 @@ def as_line(project: Project, status: Status) -> str:
     if status.last_error:
         parts.append(f"last error: {status.last_error}")
     return " ".join("; ".join(parts).split())
+
+
+def tracking_line(statuses: Sequence[Status]) -> str:
+    """Where to read which pools need attention; "" if it is not known."""
+    counts = [one.tracking_findings for one in statuses if one.tracking_findings is not None]
+    if not counts:
+        return ""
+    findings = f"{sum(counts)} finding{'' if sum(counts) == 1 else 's'}"
+    return f"tracking: {findings} in {settings.schema('marts')}.{_TRACKING}"
 
 
 def _shown(at: datetime | None, project: Project) -> str:

@@ -61,6 +61,7 @@ def test_never_loaded(setting: Setting) -> None:
         "first_call_at": None,
         "last_call_at": None,
         "built_until": None,
+        "tracking_findings": None,
     }
     assert setting.conn.execute("select to_regnamespace('ringostat_raw')").fetchone() == (None,)
 
@@ -229,8 +230,70 @@ def test_without_projects_it_names_connect(setting: Setting, seeds: Callable[...
     assert ringostat("status", "--check").exit_code == 1
 
 
+@pytest.fixture
+def health(setting: Setting) -> Callable[..., None]:
+    """`health((project, status), …)` is what `rpt_tracking_health` finds."""
+    setting.conn.execute(
+        "create schema ringostat_marts;"
+        "create table ringostat_marts.rpt_tracking_health (project_id bigint, status text)"
+    )
+
+    def write(*rows: tuple[int, str]) -> None:
+        setting.conn.execute("truncate ringostat_marts.rpt_tracking_health")
+        for row in rows:
+            setting.conn.execute(
+                "insert into ringostat_marts.rpt_tracking_health values (%s, %s)", row
+            )
+
+    return write
+
+
+def test_findings_of_the_tracking_are_counted(
+    health: Callable[..., None], seeds: Callable[..., Path]
+) -> None:
+    seeds(
+        "11111,Clinic,,Europe/Kyiv,,2024-01-01,true",
+        "22222,Salon,,Asia/Almaty,,2024-01-01,true",
+    )
+    health(*((11111, word) for word in ("silent", "visits_dropped", "ok", "new", "too_few")))
+    result = ringostat("status")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[2:] == [
+        "tracking: 2 findings in ringostat_marts.rpt_tracking_health"
+    ]
+    rows = json.loads(ringostat("status", "--json").stdout)
+    assert [row["tracking_findings"] for row in rows] == [2, 0]
+    health((22222, "silent"))
+    assert "\ntracking: 1 finding in" in ringostat("status").stdout
+    health()
+    assert "\ntracking: 0 findings in" in ringostat("status").stdout
+
+
+def test_findings_of_the_tracking_are_shown_below_the_table(
+    health: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    health((11111, "silent"))
+    last = ringostat("status").stdout.splitlines()[-1]
+    assert last == "tracking: 1 finding in ringostat_marts.rpt_tracking_health"
+
+
+def test_findings_of_the_tracking_do_not_fail_the_check(
+    setting: Setting, build: Callable[[], None], health: Callable[..., None]
+) -> None:
+    ringostat("load")
+    health((11111, "silent"))
+    result = ringostat("status", "--check")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_without_the_mart_of_the_tracking_nothing_is_said(setting: Setting) -> None:
+    assert "tracking" not in ringostat("status").stdout
+
+
 def test_the_fields_are_those_of_the_contract() -> None:
     assert set(Status.__dataclass_fields__) == {
         *("project_id", "project_name", "status", "loaded_until", "last_loaded_at", "last_error"),
         *("calls", "first_call_at", "last_call_at", "hours_behind", "built_until"),
+        "tracking_findings",
     }

@@ -261,6 +261,30 @@ def test_failing_rows_show_no_personal_column(
         assert secret not in output
 
 
+@pytest.mark.parametrize(
+    ("number", "last"), [(10, "row 10"), (11, "… and 1 more"), (99, "… and 89 more")]
+)
+def test_of_many_failing_rows_the_first_are_shown_and_all_are_counted(
+    seeds: Path,
+    warehouse: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
+    number: int,
+    last: str,
+) -> None:
+    code = f"select 'row ' || n as row from generate_series(1, {number}) as n order by n"
+    failed = {
+        "node": {"resource_type": "test", "name": "a_users_test", "compiled_code": code},
+        "failures": 1,  # a test's fail_calc need not count rows
+    }
+    arguments = json.dumps({"results": [failed]})
+    assert dbt("run-operation", "show_failing_rows", "--args", arguments) == 0
+    lines = [line.strip() for line in "".join(capfd.readouterr()).splitlines()]
+    shown = [line for line in lines if line.startswith(("row ", "…"))]
+    assert shown[:10] == [f"row {n}" for n in range(1, 11)]
+    assert shown[-1] == last
+    assert len(shown) == min(number, 11)
+
+
 def test_a_personal_column_in_a_mart_fails_the_build(
     seeds: Path, conn: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
 ) -> None:
