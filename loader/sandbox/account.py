@@ -4,6 +4,10 @@ A person's whole story (the first call, later calls, the manager who calls back)
 project and the day of the first call. So a day's calls do not depend on today's date, and
 `call_counter` is right although the account shows only a part of each story.
 
+Two sources are broken, so that tracking health has something to find: a number is dead, and a site
+lost Ringostat's script. Both happened a fixed number of days before today, whatever day that is:
+longer ago than the loader's lookback, so that a demo of each day changes no call of the day before.
+
 Nobody has these numbers: after the country code (380, 7) comes a 0, with which no area code begins.
 Sites are under `.example`, visitors' addresses in 203.0.113.0/24, both reserved for documentation.
 """
@@ -11,7 +15,7 @@ Sites are under `.example`, visitors' addresses in 203.0.113.0/24, both reserved
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone
 from typing import TypeVar
@@ -25,6 +29,7 @@ DAYS = 120
 LONGEST_STORY = timedelta(days=45)
 
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term")
+VISIT = ("client_id", "landing", "refferrer", "remote_ip")
 
 
 # ------------------------------------------------------------------------------ the two businesses
@@ -43,6 +48,8 @@ class Source:
     lines: tuple[int, ...]  # the last digits of its numbers
     landing: str = ""
     utm: tuple[str, ...] = ()  # values of the five in UTM, or empty
+    dead_days: int = 0  # for so many days nobody has reached its number
+    no_visit_days: int = 0  # for so many days its site has passed on no visit
 
 
 def dynamic(
@@ -112,6 +119,7 @@ CLINIC = Business(
         # Mapped in seeds/static_channels.csv, the last two by number
         static(11, "Google Maps", 11),
         static(7, "Білборд на Оболоні", 12),
+        replace(static(5, "Сітілайт біля метро", 16), dead_days=24),
         static(4, "OLX", 13),
         static(4, "Радіо, ранковий ефір", 14),
         static(3, "Довідник лікарів", 15),
@@ -154,7 +162,10 @@ DEALER = Business(
         dynamic(9, SALON, "auto.example/", "google", "organic", "(not set)", "(not provided)"),
         dynamic(6, SALON, "auto.example/", "(direct)", "(none)", "(direct)", "none)"),
         dynamic(5, SALON, "auto.example/trade-in", "instagram", "paid_social", "trade_in"),
-        dynamic(6, SERVICE, "auto.example/service", "google", "cpc", "service", "то авто"),
+        replace(
+            dynamic(6, SERVICE, "auto.example/service", "google", "cpc", "service", "то авто"),
+            no_visit_days=18,
+        ),
         # Mapped, the last two by utm_source and by number
         static(13, "2ГИС", 11),
         static(6, "Google Maps", 12),
@@ -242,7 +253,7 @@ def _calls(business: Business, start: date, end: date) -> list[Call]:
     told = [
         (moment, call)
         for day in days
-        for moment, call in _Day(business, day).calls()
+        for moment, call in _Day(business, day).calls(end)
         if start <= moment.date() < end
     ]
     calls = [call for _, call in sorted(told, key=lambda one: one[0])]
@@ -267,6 +278,22 @@ class Person:
     remote_ip: str
 
 
+def _as_tracked(
+    source: Source, story: Iterable[tuple[datetime, Call]], today: date
+) -> Iterator[tuple[datetime, Call]]:
+    """A story as Ringostat logs it: without what a dead number or a site without the script hides.
+
+    The whole story is told first: what is hidden must not change the stories of other people.
+    """
+    for moment, call in story:
+        days_ago = (today - moment.date()).days
+        if days_ago <= source.dead_days:
+            continue
+        is_hidden = days_ago <= source.no_visit_days
+        hidden = [name for name in (*UTM, *VISIT) if is_hidden and name in call]
+        yield moment, call | dict.fromkeys(hidden, "")
+
+
 class _Day:
     """The stories that begin on a day: the people who call for the first time, and what follows.
 
@@ -280,12 +307,15 @@ class _Day:
         self.rng = random.Random(f"{business.project_id} {day}")
         self.told = 0
 
-    def calls(self) -> Iterator[tuple[datetime, Call]]:
+    def calls(self, today: date) -> Iterator[tuple[datetime, Call]]:
         expected = self.business.first_calls * self.business.weekdays[self.day.weekday()]
         for n in range(round(expected * self.rng.uniform(0.85, 1.15))):
-            yield from self._story(self._person(self._number(n)), self._moment_on(self.day))
+            person = self._person(self._number(n))
+            story = self._story(person, self._moment_on(self.day))
+            yield from _as_tracked(person.source, story, today)
         if self.day.weekday() == 1:
-            yield self._robot()
+            person = self._person(f"38008{self.day.toordinal() % 10_000:07d}")
+            yield from _as_tracked(person.source, [self._robot(person)], today)
 
     def _number(self, n: int) -> str:
         """The number of the n-th person of the day, unique within 27 years."""
@@ -332,11 +362,10 @@ class _Day:
                 days = 1 + int(rng.expovariate(0.1))
                 moment = self._moment_on(moment.date() + timedelta(days))
 
-    def _robot(self) -> tuple[datetime, Call]:
+    def _robot(self, person: Person) -> tuple[datetime, Call]:
         """A robot that sells loans calls every business, so one caller is in two projects."""
         nine = datetime.combine(self.day, time(9), timezone.utc).astimezone(self.zone)
         moment = self._exact(nine, timedelta(seconds=self.rng.randrange(300)))
-        person = self._person(f"38008{self.day.toordinal() % 10_000:07d}")
         return moment, self._call(person, moment, counter=1, had_target_call=False)
 
     def _moment_on(self, day: date) -> datetime:
@@ -478,10 +507,7 @@ class _Day:
             "category_mark": value,
             "pool_name": None,
             **dict.fromkeys(UTM),
-            "client_id": "",
-            "landing": "",
-            "refferrer": "",
-            "remote_ip": "",
+            **dict.fromkeys(VISIT, ""),
         }
 
     def _worn(self, call: Call) -> Call:
