@@ -14,12 +14,13 @@ import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
-from .oracle import CHANNEL_PARAMETERS, SeedRow, call_id, moment, text
+from .oracle import CHANNEL_PARAMETERS, SeedRow, call_id, caller_digits, moment, text
 
 Row = dict[str, object]
 
@@ -48,6 +49,15 @@ CHANNEL_COLUMNS = (
     "valid_to",
 )
 TAG_COLUMNS = ("project_id", "parameter", "parameter_value", "tag")
+COST_COLUMNS = (
+    "project_id",
+    "traffic_source",
+    "traffic_type",
+    "campaign",
+    "starts_on",
+    "ends_on",
+    "cost",
+)
 
 # Clocks that change in the north, in the south by half an hour, and never; odd offsets; both
 # sides of UTC.
@@ -181,6 +191,12 @@ LOADED_DAYS = 400  # enough for both clock changes of a year
 WINDOWS = (7, 30)  # days of silence to straddle: what tests set as the primary window
 TRANSFERRED_AFTER = (0, 0, 0, 1, 60, 119, 120, 121, 300)  # seconds
 SECOND = timedelta(seconds=1)
+CALLED_BACK_AFTER = (1, 60, 61, 3600, 86_399, 86_400, 86_401)  # seconds after a missed call
+TALKED = (0, 9, 10, 11, "10", "600", None)
+
+PLATFORMS = ("google_ads", "facebook_ads", "Google", "2gis")
+CAMPAIGN_NAMES = ("spring", "sprnig", "Spring ", "Весна, 2026", "Весна 2026", "Білборди", "Лето")
+CAMPAIGN_IDS = ("2026", "20260001", "", "")
 
 
 @dataclass(frozen=True)
@@ -214,14 +230,17 @@ class Account:
     calls: dict[int, list[Row]]
     forms: dict[int, list[Row]]
     profiles: dict[int, Profile]
+    costs: list[dict[str, str]] = field(default_factory=list)
+    spend: list[Row] = field(default_factory=list)
     edits: int = field(default=0)
 
     def write_seeds(self, folder: Path) -> None:
-        """Writes projects.csv, static_channels.csv and kpi_tags.csv to a folder that exists."""
+        """Writes the CSVs to a folder that exists."""
         for name, columns, rows in (
             ("projects.csv", PROJECT_COLUMNS, self.projects),
             ("static_channels.csv", CHANNEL_COLUMNS, self.channels),
             ("kpi_tags.csv", TAG_COLUMNS, self.tags),
+            ("channel_costs.csv", COST_COLUMNS, self.costs),
         ):
             with (folder / name).open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, columns, lineterminator="\n")
@@ -250,7 +269,21 @@ def random_account(
         if project is not unlisted:
             channels += profile.channels
             tags += random_tags(rng, project) if index % 3 else []
-    return Account(listed, channels, tags, calls, forms, profiles)
+    # Of generators of their own, so that the calls above do not depend on what is drawn here.
+    rng = Random(f"{seed} about money")
+    for profile in [one for one in profiles.values() if calls[one.project_id]]:
+        calls[profile.project_id] += random_sequels(rng, profile, calls[profile.project_id])
+        calls[profile.project_id] += random_pool_that_breaks(rng, profile)
+    return Account(
+        listed,
+        channels,
+        tags,
+        calls,
+        forms,
+        profiles,
+        costs=random_costs(rng, [profiles[int(row["project_id"])] for row in listed]),
+        spend=random_spend(rng, profiles),
+    )
 
 
 def edit(account: Account, seed: int) -> Account:
@@ -272,7 +305,8 @@ def edit(account: Account, seed: int) -> Account:
         forms[project_id] = [
             present({**form, **random_visit(rng)}) if rng.random() < 0.1 else form for form in sent
         ] + [random_form(rng, profile, seen) for _ in range(len(sent) // 10)]
-    return replace(account, calls=calls, forms=forms, edits=account.edits + 1)
+    spend = random_spend(rng, account.profiles)
+    return replace(account, calls=calls, forms=forms, spend=spend, edits=account.edits + 1)
 
 
 # -------------------------------------------------------------------------------------------- seeds
@@ -361,6 +395,64 @@ def random_tags(rng: Random, project: SeedRow) -> list[dict[str, str]]:
     return [dict(zip(TAG_COLUMNS, (own_id, *row), strict=True)) for row in sorted(rows)]
 
 
+def random_costs(rng: Random, profiles: Sequence[Profile]) -> list[dict[str, str]]:
+    """One period or two of a few labels in each project; of some, no call ever has them."""
+    rows = []
+    for profile in profiles:
+        labels = {
+            (row["traffic_source"], row["traffic_type"], row["campaign"])
+            for row in profile.channels
+        }
+        labels |= {("google", "cpc", "spring"), ("outdoor", "offline", "Бiлборди")}
+        for one in rng.sample(sorted(labels), min(len(labels), 3)):
+            first = profile.first + timedelta(days=rng.randrange(300))
+            for _ in range(rng.choice((1, 2))):
+                last = first + timedelta(days=rng.choice((0, 2, 30)))
+                cost = rng.choice(("0", "100", "1000.01", "0.05", f"{rng.randrange(10**6)}"))
+                cells = (str(profile.project_id), *one, f"{first}", f"{last}", cost)
+                rows.append(dict(zip(COST_COLUMNS, cells, strict=True)))
+                first = last + timedelta(days=1)
+    return rows
+
+
+def random_spend(rng: Random, profiles: dict[int, Profile]) -> list[Row]:
+    """Rows of spend on a few days: by id and by name, renamed, mistyped, of any project or none.
+
+    No two amounts are equal, so that one campaign always spent most.
+    """
+    rows: list[Row] = []
+    for profile in profiles.values():
+        number = profile.project_id
+        own = (
+            (f"9000{number}", f"promo {number}"),
+            ("", f"promo_{number}"),
+            ("", f"prmo_{number}"),
+        )
+        for _ in range(rng.randrange(6)):
+            campaign_id, name = rng.choice(
+                (*own, (rng.choice(CAMPAIGN_IDS), rng.choice(CAMPAIGN_NAMES)))
+            )
+            platform, source = rng.choice(PLATFORMS), rng.choice(("", None, "google", "Instagram"))
+            project_id = rng.choice((number, number, None))
+            for _ in range(rng.choice((1, 2, 3))):
+                rows.append(
+                    {
+                        "project_id": project_id,
+                        "date_day": rng.choice(
+                            (*profile.busy_days, profile.first + timedelta(days=rng.randrange(300)))
+                        ),
+                        "platform": platform,
+                        "campaign_id": campaign_id,
+                        "campaign_name": rng.choice((name, name, f" {name}", f"{name} (new)")),
+                        "spend": Decimal(len(rows) * 1000 + rng.randrange(1000)) / 100,
+                        "utm_source": source,
+                        "utm_medium": rng.choice(("", "cpc", "paid_social")),
+                        "utm_campaign": rng.choice(("", None, f"promo_{number}")),
+                    }
+                )
+    return rows
+
+
 # ---------------------------------------------------------------------------------- calls and forms
 
 
@@ -404,6 +496,77 @@ def random_legs(rng: Random, profile: Profile, call: Row) -> list[Row]:
             leg.update(random_caller(rng, rng.choice(profile.callers)))
         legs.append(present(leg))
     return legs
+
+
+def random_sequels(rng: Random, profile: Profile, calls: Sequence[Row]) -> list[Row]:
+    """What follows a call: the project calls back, perhaps transferred, or the client tries again.
+    The client may come by a campaign that only this project has."""
+    sequels = []
+    for call in [one for one in calls if rng.random() < 0.3]:
+        number = caller_digits(call)
+        at = moment(text(call, "calldate"), profile.zone)
+        at += rng.choice(CALLED_BACK_AFTER) * SECOND
+        row: Row = {
+            "calldate": spelled_moment(rng, within(profile, at), profile.zone),
+            "uniqueid": f"s{rng.getrandbits(40)}",
+            "disposition": rng.choice(DISPOSITIONS),
+            "billsec": rng.choice(TALKED),
+        }
+        if number and rng.random() < 0.6:
+            back = row | {"call_type": "out", "caller": "101", "dst": spelled(rng, number)}
+            sequels.append(back)
+            if rng.random() < 0.3:
+                later = within(profile, at + rng.choice(TRANSFERRED_AFTER) * SECOND)
+                sequels.append(
+                    {
+                        **back,
+                        "calldate": spelled_moment(rng, later, profile.zone),
+                        "uniqueid": f"t{rng.getrandbits(40)}",
+                        "call_type": "transitout",
+                        "billsec": rng.choice(TALKED),
+                    }
+                )
+            continue
+        campaign = rng.choice(
+            (f"promo_{profile.project_id}", f"9000{profile.project_id}", "spring")
+        )
+        sequels.append(
+            row
+            | {
+                "call_type": "in",
+                "caller": number or "anonymous",
+                "client_id": "1169999034.1",
+                "utm_source": rng.choice(("google", "instagram")),
+                "utm_medium": "cpc",
+                "utm_campaign": campaign,
+            }
+        )
+    return sequels
+
+
+def random_pool_that_breaks(rng: Random, profile: Profile) -> list[Row]:
+    """Calls of a pool that falls silent some time before the end, or whose visits stop."""
+    if rng.random() < 0.4:
+        return []
+    silent_days, days = rng.choice((0, 1, 3, 7, 20)), rng.choice((20, 60, 150))
+    calls = []
+    for n in range(days):
+        day = profile.last - timedelta(days=silent_days + n)
+        if day < profile.first or (day.weekday() > 4 and days != 60):
+            continue
+        at = datetime.combine(day, time(12), profile.zone).astimezone(timezone.utc)
+        calls.append(
+            {
+                "calldate": spelled_moment(rng, within(profile, at), profile.zone),
+                "uniqueid": f"p{rng.getrandbits(40)}",
+                "call_type": "in",
+                "disposition": "ANSWERED",
+                "caller": rng.choice(profile.callers),
+                "pool_name": "Breaks",
+                "client_id": "1169999034.1" if n > 25 or rng.random() < 0.2 else "",
+            }
+        )
+    return calls
 
 
 def random_call(rng: Random, profile: Profile, seen: list[Contact]) -> Row:

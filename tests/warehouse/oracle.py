@@ -64,6 +64,10 @@ class Settings:
     unknown_source: str = "(unknown)"
     unknown_type: str = "(unknown)"
     caller_salt: str = "salt of the oracle"
+    call_back_hours: int = 24
+    call_back_seconds: int = 10
+    health_conversions: int = 20
+    health_probability: Decimal = Decimal("0.001")
 
 
 # ------------------------------------------------------------------------ reading what was answered

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from loader.load import Asked, load_projects
 from loader.projects import read_projects
 from loader.sandbox import Sandbox, SandboxProject
 
-from . import accounts, oracle
+from . import accounts, oracle, oracle_money
 from .accounts import Account, edit, random_account
 from .oracle import Settings
 
@@ -33,6 +34,10 @@ FIRST_DAY = datetime(2025, 1, 1)
 END = datetime(2026, 7, 3)
 
 Build = Callable[..., None]
+
+# With fewer conversions, so that small random pools are judged too.
+SETTINGS = Settings(health_conversions=3)
+SPEND = "public.spend"
 
 
 class Source:
@@ -74,6 +79,7 @@ class Source:
             assert loaded.error is None
         self.configure(account)
         _land_forms(conn, account)
+        _land_spend(conn, account)
 
 
 @pytest.fixture
@@ -104,8 +110,9 @@ def test_marts_equal_the_calculation(
     account = random_account(seed)
     source(account).load(account, conn)
     seeds = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    build("--with-tests")  # the project's own tests hold on odd data too
-    assert_marts_equal(conn, account, Settings())
+    # The project's own tests hold on odd data too.
+    build("--with-tests", **_vars(SETTINGS))
+    assert_marts_equal(conn, account, SETTINGS)
     printed = [parse_channels().line(one.cells) for one in suggest(conn)]
     in_mart = {row["seed_row"] for row in _read(conn, "rpt_unmapped_pools")}
     assert printed
@@ -122,14 +129,14 @@ def test_incremental_runs_over_edited_data_equal_the_calculation_and_a_full_refr
     account = random_account(3)
     api = source(account)
     api.load(account, conn)
-    build()
+    build(**_vars(SETTINGS))
     for step in (1, 2, 3):
         account = edit(account, step)
         api.load(account, conn)
-        build()
-        assert_marts_equal(conn, account, Settings())
+        build(**_vars(SETTINGS))
+        assert_marts_equal(conn, account, SETTINGS)
     incremental = read_marts(conn)
-    build("--full-refresh")
+    build("--full-refresh", **_vars(SETTINGS))
     assert read_marts(conn) == incremental
 
 
@@ -156,7 +163,8 @@ def test_a_change_of_settings_needs_no_full_refresh(
         ),
         Settings(excluded_call_types=("callback",), caller_salt="a pinch of 'salt'"),
         Settings(excluded_call_types=(), transfer_seconds=0),
-        Settings(transfer_seconds=60),
+        Settings(transfer_seconds=60, call_back_hours=1, call_back_seconds=0),
+        Settings(health_conversions=1, health_probability=Decimal("0.5")),
         Settings(),
     ):
         monkeypatch.setenv("RINGOSTAT_CALLER_SALT", settings.caller_salt)
@@ -188,6 +196,7 @@ def test_an_edit_of_the_seeds_relabels_all_history_with_no_reload(
         # tags of some projects deleted, and all
         replace(account, tags=rng.sample(account.tags, len(account.tags) // 2)),
         replace(account, tags=[]),
+        replace(account, costs=account.costs[::2]),
         # projects: other zones and modes, and some no longer listed
         replace(
             account,
@@ -200,16 +209,44 @@ def test_an_edit_of_the_seeds_relabels_all_history_with_no_reload(
         account,
     ):
         api.configure(edited)
-        build()
-        assert_marts_equal(conn, replace(edited, calls=_moments(account)), Settings())
+        build(**_vars(SETTINGS))
+        assert_marts_equal(
+            conn, replace(edited, calls=_moments(account)), SETTINGS, _loaded_until(account)
+        )
 
 
-def assert_marts_equal(conn: psycopg.Connection, account: Account, settings: Settings) -> None:
-    """Compares every row of the marts with the calculation from `account`."""
+def test_without_spend_the_marts_equal_the_calculation(
+    source: Callable[[Account], Source], conn: psycopg.Connection, build: Build
+) -> None:
+    account = replace(random_account(6, projects=7), costs=[], spend=[])
+    source(account).load(account, conn)
+    build()
+    assert_marts_equal(conn, account, Settings())
+    assert not [row for row in _read(conn, "rpt_spend_daily") if row["spend"] is not None]
+
+
+def assert_marts_equal(
+    conn: psycopg.Connection,
+    account: Account,
+    settings: Settings,
+    loaded_until: dict[int, datetime] | None = None,
+) -> None:
+    """Compares every row of the marts with the calculation from `account`.
+
+    `loaded_until` by project; by default all that `Source.load` has loaded in the projects' zones.
+    """
+    loaded_until = loaded_until or _loaded_until(account)
     conversions = oracle.fct_conversions(
         account.projects, account.channels, account.tags, account.calls, account.forms, settings
     )
     assert conversions or not account.projects
+    landed = account.projects, account.calls
+    lost = oracle_money.rpt_lost_requests(
+        conversions, *landed, account.forms, loaded_until, settings
+    )
+    money = account.spend, account.costs, account.projects
+    daily = oracle_money.rpt_spend_daily(conversions, lost, *money)
+    monthly = oracle_money.rpt_campaigns_monthly(daily)
     expected = {
         "fct_conversions": conversions,
         "rpt_conversions_daily": oracle.rpt_conversions_daily(
@@ -217,9 +254,16 @@ def assert_marts_equal(conn: psycopg.Connection, account: Account, settings: Set
         ),
         "rpt_unmapped_pools": oracle.rpt_unmapped_pools(conversions, account.channels),
         "dim_channels": oracle.dim_channels(conversions, account.channels),
+        "rpt_lost_requests": lost,
+        "rpt_tracking_health": oracle_money.rpt_tracking_health(
+            account.projects, account.channels, account.calls, loaded_until, settings
+        ),
+        "rpt_spend_daily": daily,
+        "rpt_campaigns_monthly": monthly,
+        "rpt_spend_audit": oracle_money.rpt_spend_audit(monthly, conversions, *money),
     }
     for mart, rows in expected.items():
-        actual = _read(conn, mart, without=("loaded_at",))
+        actual = _read(conn, mart, without=("loaded_at", "hint"))
         difference = _difference(actual, rows)
         assert not difference, f"{mart}: {difference}"
 
@@ -232,6 +276,11 @@ def read_marts(conn: psycopg.Connection) -> dict[str, list[tuple]]:
         "rpt_unmapped_pools",
         "dim_channels",
         "dim_projects",
+        "rpt_lost_requests",
+        "rpt_tracking_health",
+        "rpt_spend_daily",
+        "rpt_campaigns_monthly",
+        "rpt_spend_audit",
     )
     return {mart: sorted(map(_comparable, _read(conn, mart))) for mart in marts}
 
@@ -242,12 +291,14 @@ def _read(conn: psycopg.Connection, mart: str, without: tuple[str, ...] = ()) ->
 
 
 def _comparable(row: dict[str, Any]) -> str:
-    return repr(
-        sorted(
-            (name, value.timestamp() if isinstance(value, datetime) else value)
-            for name, value in row.items()
-        )
-    )
+    """The row as text, in which one moment has one spelling, and one amount too."""
+
+    def spelled(value: Any) -> Any:
+        if isinstance(value, datetime):
+            return value.timestamp()
+        return value.normalize() if isinstance(value, Decimal) else value
+
+    return repr(sorted((name, spelled(value)) for name, value in row.items()))
 
 
 def _difference(actual: list[dict], expected: list[dict]) -> str:
@@ -271,7 +322,37 @@ def _vars(settings: Settings) -> dict[str, object]:
         "ringostat_unknown_campaign": settings.unknown_campaign,
         "ringostat_unknown_source": settings.unknown_source,
         "ringostat_unknown_type": settings.unknown_type,
+        "ringostat_ad_spend": SPEND,
+        "ringostat_call_back_hours": settings.call_back_hours,
+        "ringostat_call_back_seconds": settings.call_back_seconds,
+        "ringostat_health_conversions": settings.health_conversions,
+        "ringostat_health_probability": float(settings.health_probability),
     }
+
+
+def _loaded_until(account: Account) -> dict[int, datetime]:
+    return {
+        int(row["project_id"]): END.replace(tzinfo=ZoneInfo(row["time_zone"]))
+        for row in account.projects
+    }
+
+
+def _land_spend(conn: psycopg.Connection, account: Account) -> None:
+    """The spend into the relation that the var names, as a connector replaces it."""
+    with conn.transaction():
+        conn.execute(f"drop table if exists {SPEND}")
+        conn.execute(
+            f"""
+            create table {SPEND} (
+                project_id bigint, date_day date, platform text, campaign_id text,
+                campaign_name text, spend numeric, utm_source text, utm_medium text,
+                utm_campaign text
+            )
+            """
+        )
+        with conn.cursor().copy(f"copy {SPEND} from stdin") as copy:
+            for row in account.spend:
+                copy.write_row(list(row.values()))
 
 
 def _moments(account: Account) -> dict[int, list[dict]]:
@@ -300,6 +381,7 @@ def _without_projects(account: Account, rng: random.Random) -> Account:
         projects=kept,
         channels=[row for row in account.channels if row["project_id"] in ids],
         tags=[row for row in account.tags if row["project_id"] in ids],
+        costs=[row for row in account.costs if row["project_id"] in ids],
     )
 
 
