@@ -556,7 +556,10 @@ def channels_suggest() -> None:
 @channels_group.command("impact")
 @click.option("--base", required=True, metavar="REF", help="The git revision to compare with.")
 def channels_impact(base: str) -> None:
-    """Show which conversions an edit of the CSVs moves between campaigns.
+    """Show which conversions, and which money, an edit of the CSVs moves between campaigns.
+
+    Where costs are known, shows the spend of each campaign that changes, and what a conversion that
+    the project's KPI mode counts costs.
 
     Builds the marts twice, with the CSVs of REF and with those of the working tree, in schemas of
     their own, and drops these schemas at the end.
@@ -565,8 +568,8 @@ def channels_impact(base: str) -> None:
     Example: ringostat channels impact --base origin/main
     """
     with database.connect(database.environment()) as conn:
-        flows = impact.measure(conn, base)
-    moves, campaigns = impact.moves(flows), impact.campaigns(flows)
+        found = impact.measure(conn, base)
+    moves, campaigns = impact.moves(found), impact.campaigns(found)
     if not moves.row_count and not campaigns.row_count:
         click.echo("No conversion moves, no number changes.")
     for table in (moves, campaigns):

@@ -1,18 +1,18 @@
-"""What an edit of the seeds moves between campaigns, before it is merged or built.
+"""What an edit of the seeds moves between campaigns, and in money, before it is merged or built.
 
 The same models build the marts twice beside the real ones, with the seeds of a git revision and
 with those of the working tree, so attribution has one definition. Reading JSON, the expensive part,
-is not repeated: the real staging tables are read (dbt's `--defer`).
+is not repeated: the real staging tables are read (dbt's `--defer`), and those of spend.
 """
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import psycopg
@@ -30,7 +30,7 @@ SEEDS = ("projects.csv", "static_channels.csv", "kpi_tags.csv", "channel_costs.c
 _OPTIONAL = ("channel_costs.csv",)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
-_STAGING = ("stg_ringostat__calls", "stg_ringostat__forms")
+_STAGING = ("stg_ringostat__calls", "stg_ringostat__forms", "stg_ads__spend")
 
 # A conversion of a project that the edit adds or removes has no campaign on one side.
 _CONVERSIONS = """
@@ -39,89 +39,154 @@ select
     coalesce(after.project_name, before.project_name) as project_name,
     before.campaign as before,
     after.campaign as after,
-    (before.traffic_source, before.traffic_type, before.campaign)
-        is distinct from (after.traffic_source, after.traffic_type, after.campaign) as is_moved,
-    count(*) as conversions,
-    count(*) filter (where before.is_tagged) as tagged_before,
-    count(*) filter (where after.is_tagged) as tagged_after,
-    count(*) filter (where before.is_counted) as counted_before,
-    count(*) filter (where after.is_counted) as counted_after
+    count(*) as conversions
 from {before}.fct_conversions as before
 full outer join {after}.fct_conversions as after
     on
         before.project_id = after.project_id
         and before.conversion_id = after.conversion_id
-group by 1, 2, 3, 4, 5
+where
+    (before.traffic_source, before.traffic_type, before.campaign)
+    is distinct from (after.traffic_source, after.traffic_type, after.campaign)
+group by 1, 2, 3, 4
 order by project_id, conversions desc, before, after
+"""
+
+_CAMPAIGNS = """
+select
+    project_id,
+    project_name,
+    campaign,
+    count(*) as conversions,
+    count(*) filter (where is_tagged) as tagged,
+    count(*) filter (where is_counted) as counted,
+    null::numeric as spend
+from {marts}.fct_conversions
+group by project_id, project_name, campaign
+"""
+
+# It looks up each missed call for `lost`, so it is read only if it says more than the conversions.
+_CAMPAIGNS_WITH_SPEND = """
+select
+    project_id,
+    project_name,
+    campaign,
+    sum(conversions_all)::bigint as conversions,
+    sum(conversions_tagged)::bigint as tagged,
+    sum(conversions)::bigint as counted,
+    sum(spend) as spend
+from {marts}.rpt_spend_daily
+group by project_id, project_name, campaign
+"""
+
+_IS_SPEND_KNOWN = """
+select
+    exists (select from {staging}.stg_ads__spend)
+    or exists (select from {before}.stg_config__channel_costs)
+    or exists (select from {after}.stg_config__channel_costs)
 """
 
 
 @dataclass(frozen=True)
 class Flow:
-    """The conversions that have one campaign before and one after, which may be the same.
+    """The conversions that the edit moves from one campaign, source and type to another.
 
-    None: they are not in the marts on that side. `is_moved`: campaign, source or type changes.
-    `tagged_…`: how many of them carry a tag; `counted_…`: how many the project's KPI mode counts.
+    None: they are not in the marts on that side. The campaigns may be the same.
     """
 
     project_id: int
     project_name: str
     before: str | None
     after: str | None
-    is_moved: bool
     conversions: int
-    tagged_before: int
-    tagged_after: int
-    counted_before: int
-    counted_after: int
 
 
-def moves(flows: Sequence[Flow]) -> Table:
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign on one side, all that is loaded.
+
+    `tagged`: how many of its conversions carry a tag; `counted`: how many the project's KPI mode
+    counts. `spend` is None if nothing is known to be spent. Spend without a project has none here.
+    """
+
+    project_id: int | None
+    project_name: str | None
+    campaign: str
+    conversions: int = 0
+    tagged: int = 0
+    counted: int = 0
+    spend: Decimal | None = None
+
+    @property
+    def cost_per_conversion(self) -> Decimal | None:
+        """As in `rpt_campaigns_monthly`."""
+        if self.spend is None or not self.counted:
+            return None
+        return (self.spend / self.counted).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What moves, and every campaign on both sides. With spend, campaigns have the names by which
+    `rpt_spend_daily` shows them, which may be others than those in `flows`."""
+
+    flows: Sequence[Flow]
+    before: Sequence[Campaign]
+    after: Sequence[Campaign]
+    is_spend_known: bool
+
+
+def moves(impact: Impact) -> Table:
     """The moves between campaigns, as Markdown that suits a terminal and a pull request."""
     table = Table("project", "from campaign", "to campaign", box=box.MARKDOWN)
     table.add_column("conversions", justify="right")
-    for flow in flows:
-        if flow.is_moved:
-            table.add_row(
-                _cell(f"{flow.project_id} {flow.project_name}"),
-                _cell(flow.before or "(not in the marts)"),
-                _cell(flow.after or "(not in the marts)"),
-                f"{flow.conversions:,}",
-            )
+    for flow in impact.flows:
+        table.add_row(
+            _cell(f"{flow.project_id} {flow.project_name}"),
+            _cell(flow.before or "(not in the marts)"),
+            _cell(flow.after or "(not in the marts)"),
+            f"{flow.conversions:,}",
+        )
     return table
 
 
-def campaigns(flows: Sequence[Flow]) -> Table:
+def campaigns(impact: Impact) -> Table:
     """The campaigns whose numbers change, before → after."""
-    before: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    after: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for flow in flows:
-        project = f"{flow.project_id} {flow.project_name}"
-        if flow.before is not None:
-            before[project, flow.before] += Counter(
-                conversions=flow.conversions,
-                tagged=flow.tagged_before,
-                counted=flow.counted_before,
-            )
-        if flow.after is not None:
-            after[project, flow.after] += Counter(
-                conversions=flow.conversions, tagged=flow.tagged_after, counted=flow.counted_after
-            )
+    before, after = _by_campaign(impact.before), _by_campaign(impact.after)
+    names = {one.project_id: one.project_name for one in (*impact.before, *impact.after)}
     table = Table("project", "campaign", box=box.MARKDOWN)
-    for name in ("conversions", "tagged", "counted"):
-        table.add_column(name, justify="right")
-    for project, campaign in sorted(before.keys() | after.keys()):
-        old, new = before[project, campaign], after[project, campaign]
+    headings = ["conversions", "tagged", "counted"]
+    if impact.is_spend_known:
+        headings += ["spend", "cost per conversion"]
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    projects = {
+        number: "(no project)" if number is None else f"{number} {name}"
+        for number, name in names.items()
+    }
+    for number, campaign in sorted(
+        before.keys() | after.keys(), key=lambda key: (projects[key[0]], key[1])
+    ):
+        nothing = Campaign(number, None, campaign)
+        old = _numbers(before.get((number, campaign), nothing))
+        new = _numbers(after.get((number, campaign), nothing))
         if old != new:
-            numbers = (
-                _change(old[name], new[name]) for name in ("conversions", "tagged", "counted")
-            )
-            table.add_row(_cell(project), _cell(campaign), *numbers)
+            changes = map(_change, old[: len(headings)], new[: len(headings)])
+            table.add_row(_cell(projects[number]), _cell(campaign), *changes)
     return table
 
 
-def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
-    """Where conversions go by the seeds of the git revision `base` and by the working tree's.
+def _by_campaign(rows: Sequence[Campaign]) -> Mapping[tuple[int | None, str], Campaign]:
+    return {(row.project_id, row.campaign): row for row in rows}
+
+
+def _numbers(row: Campaign) -> tuple[int | Decimal | None, ...]:
+    return (row.conversions, row.tagged, row.counted, row.spend, row.cost_per_conversion)
+
+
+def measure(conn: psycopg.Connection, base: str) -> Impact:
+    """Where conversions go and what they cost, by the seeds of the git revision `base` and by those
+    of the working tree.
 
     Raises ConfigurationError if git has no such revision or seeds, or the warehouse was never
     built; LoadError if dbt fails, or another comparison is running on this warehouse.
@@ -139,10 +204,29 @@ def measure(conn: psycopg.Connection, base: str) -> list[Flow]:
             raise LoadError("dbt parse failed: see above")
         _build(scratch, schema=before, folder=scratch / "seeds")
         _build(scratch, schema=after, folder=settings.seeds_folder())
-        query = sql.SQL(_CONVERSIONS).format(
-            before=sql.Identifier(f"{before}_marts"), after=sql.Identifier(f"{after}_marts")
-        )
-        return conn.cursor(row_factory=class_row(Flow)).execute(query).fetchall()
+        return _read(conn, before, after)
+
+
+def _read(conn: psycopg.Connection, before: str, after: str) -> Impact:
+    """What was built with these two prefixes."""
+    query = sql.SQL(_CONVERSIONS).format(
+        before=sql.Identifier(f"{before}_marts"), after=sql.Identifier(f"{after}_marts")
+    )
+    flows = conn.cursor(row_factory=class_row(Flow)).execute(query).fetchall()
+    query = sql.SQL(_IS_SPEND_KNOWN).format(
+        staging=sql.Identifier(settings.schema("staging")),
+        before=sql.Identifier(f"{before}_staging"),
+        after=sql.Identifier(f"{after}_staging"),
+    )
+    (is_spend_known,) = only_row(conn.execute(query))
+    campaigns = sql.SQL(_CAMPAIGNS_WITH_SPEND if is_spend_known else _CAMPAIGNS)
+    old, new = (
+        conn.cursor(row_factory=class_row(Campaign))
+        .execute(campaigns.format(marts=sql.Identifier(f"{prefix}_marts")))
+        .fetchall()
+        for prefix in (before, after)
+    )
+    return Impact(flows, old, new, is_spend_known)
 
 
 def _check_out(base: str, folder: Path) -> None:
@@ -165,11 +249,11 @@ def _check_out(base: str, folder: Path) -> None:
 
 
 def _build(scratch: Path, schema: str, folder: Path) -> None:
-    """Builds `fct_conversions` and what it needs with the seeds of `folder`."""
+    """Builds the conversions, spend, and what they need with the seeds of `folder`."""
     build(
         "--quiet",
         "--select",
-        "+fct_conversions",
+        "+rpt_spend_daily",
         "--exclude",
         *_STAGING,
         "--exclude-resource-type",
@@ -213,8 +297,15 @@ def _drop(conn: psycopg.Connection, prefixes: tuple[str, str]) -> None:
             conn.execute(sql.SQL("drop schema if exists {} cascade").format(name))
 
 
-def _change(before: int, after: int) -> str:
-    return f"{before:,}" if before == after else f"{before:,} → {after:,}"
+def _change(before: int | Decimal | None, after: int | Decimal | None) -> str:
+    shown = _shown(before), _shown(after)
+    return shown[0] if before == after else " → ".join(shown)
+
+
+def _shown(number: int | Decimal | None) -> str:
+    if number is None:
+        return "–"
+    return f"{number:,.2f}" if isinstance(number, Decimal) else f"{number:,}"
 
 
 def _cell(text: str) -> str:

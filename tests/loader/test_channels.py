@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from loader import ROOT, csv_file
-from loader.commands import check, seeds
+from loader.commands import check, impact, seeds
 from loader.commands.dbt import dbt
 from loader.sandbox import SEEDS
 
@@ -420,6 +421,7 @@ def test_a_revision_that_does_not_exist(folder: Path, conn: psycopg.Connection) 
         "create schema ringostat_staging;"
         "create table ringostat_staging.stg_ringostat__calls ();"
         "create table ringostat_staging.stg_ringostat__forms ();"
+        "create table ringostat_staging.stg_ads__spend ();"
     )
     commit(folder)
     for revision in ("nowhere", "--help"):
@@ -432,6 +434,15 @@ def test_a_warehouse_that_was_never_built(folder: Path, warehouse: dict[str, str
     result = ringostat("channels", "impact", "--base", "HEAD")
     assert result.exit_code == 2
     assert "`ringostat run` first" in result.stderr
+
+
+def impact_rows(output: str) -> list[list[str]]:
+    """The rows of both tables, without the project."""
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[2:-1]]
+        for line in output.splitlines()
+        if line.startswith("| 11111")
+    ]
 
 
 @pytest.mark.slow
@@ -455,12 +466,8 @@ def test_what_an_edit_moves(setting: Setting, folder: Path) -> None:
     Path("kpi_tags.csv").write_text(f"{TAGS}11111,category_mark,5,Good\n")
     result = ringostat("channels", "impact", "--base", "HEAD")
     assert result.exit_code == 0
-    rows = [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[2:-1]]
-        for line in result.stdout.splitlines()
-        if line.startswith("| 11111")
-    ]
-    assert rows == [
+    assert "spend" not in result.stdout
+    assert impact_rows(result.stdout) == [
         ["Old", "New", "3"],
         ["Неизвестная кампания", "New", "2"],
         ["New", "0 → 5", "0 → 5", "0 → 5"],
@@ -471,3 +478,77 @@ def test_what_an_edit_moves(setting: Setting, folder: Path) -> None:
     assert setting.conn.execute(schemas).fetchall() == []
     built = "select count(*) from ringostat_marts.fct_conversions where campaign = 'Old'"
     assert setting.conn.execute(built).fetchone() == (3,)
+
+
+@pytest.mark.slow
+def test_what_an_edit_moves_in_money(setting: Setting, folder: Path) -> None:
+    """The edit gives a billboard another campaign and cost, the radio its first cost, and takes the
+    conversions of a platform's campaign, which spend shows by its name there.
+    """
+    commit(folder)
+    pools = {"Billboard": 3, "Radio": 4, "Web": 2}
+    setting.project.calls = [
+        call(datetime(2024, 3, 1, 12, n), f"{pool}{n}", pool_name=pool)
+        for pool, count in pools.items()
+        for n in range(count)
+    ]
+    assert setting.load().exit_code == 0
+    channels = (
+        f"{CHANNELS}11111,pool_name,Billboard,s,t,{{}},,\n"
+        "11111,pool_name,Radio,radio,t,Radio,,\n11111,pool_name,Web,google,cpc,{},,\n"
+    )
+    Path("static_channels.csv").write_text(channels.format("Old", "987"))
+    Path("channel_costs.csv").write_text(f"{COSTS}11111,s,t,Old,2024-03-01,2024-03-31,1000\n")
+    commit(folder)
+    assert dbt("build", "--quiet", "--exclude-resource-type", "test", "unit_test") == 0
+
+    # As if the var ringostat_ad_spend named a table: impact reads the staged rows.
+    setting.conn.execute(
+        "insert into ringostat_staging.stg_ads__spend (campaign_key, date_day, platform,"
+        " campaign_id, campaign_name, utm_source, utm_medium, utm_campaign, spend)"
+        " values (gen_random_uuid(), '2024-03-01', 'google_ads', '987', 'Sale', '', '', '', 50.12)"
+    )
+    Path("static_channels.csv").write_text(channels.format("New", "Site"))
+    Path("channel_costs.csv").write_text(
+        f"{COSTS}11111,s,t,New,2024-03-01,2024-03-31,1300\n"
+        "11111,radio,t,Radio,2024-03-01,2024-03-02,10\n"
+    )
+    result = ringostat("channels", "impact", "--base", "HEAD")
+    assert result.exit_code == 0, result.output
+    assert "spend" in result.stdout
+    assert "cost per conversion" in result.stdout
+    assert impact_rows(result.stdout) == [
+        ["Old", "New", "3"],
+        ["987", "Site", "2"],
+        ["New", "0 → 3", "0", "0 → 3", "– → 1,300.00", "– → 433.33"],
+        ["Old", "3 → 0", "0", "3 → 0", "1,000.00 → –", "333.33 → –"],
+        ["Radio", "4", "0", "4", "– → 10.00", "– → 2.50"],
+        ["Sale", "2 → 0", "0", "2 → 0", "50.12", "25.06 → –"],
+        ["Site", "0 → 2", "0", "0 → 2", "–", "–"],
+    ]
+
+
+def test_campaigns_with_spend() -> None:
+    """Spend without a project, spend without conversions, and what stays is left out."""
+    table = impact.campaigns(
+        impact.Impact(
+            [],
+            [
+                impact.Campaign(None, None, "Sale", spend=Decimal(5)),
+                impact.Campaign(1, "Old name", "A", 2, 1, 1, Decimal("0.125")),
+                impact.Campaign(1, "Old name", "B", 2, 1, 1, Decimal("7")),
+            ],
+            [
+                impact.Campaign(1, "Name", "A", 2, 1, 2, Decimal("0.125")),
+                impact.Campaign(1, "Name", "B", 2, 1, 1, Decimal("7.00")),
+                impact.Campaign(1, "Name", "Sale", spend=Decimal(5)),
+            ],
+            is_spend_known=True,
+        )
+    )
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    assert rows == [
+        ("(no project)", "Sale", "0", "0", "0", "5.00 → –", "–"),
+        ("1 Name", "A", "2", "1", "1 → 2", "0.12", "0.13 → 0.06"),
+        ("1 Name", "Sale", "0", "0", "0", "– → 5.00", "–"),
+    ]
