@@ -2,7 +2,7 @@
 
 The same models build the marts twice beside the real ones, with the seeds of a git revision and
 with those of the working tree, so attribution has one definition. Reading JSON, the expensive part,
-is not repeated: the real staging tables are read (dbt's `--defer`), and those of spend.
+is not repeated: the real staging tables of calls, forms and spend are read (dbt's `--defer`).
 """
 
 from __future__ import annotations
