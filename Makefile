@@ -63,7 +63,7 @@ test-all: lint ## the slow tests too
 	$(BIN)/python -m pytest -n 2 --ignore tests/bi
 	$(BIN)/python -m pytest tests/bi -m 'not bi'
 
-test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard.png
+test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard*.png
 	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo 'Chromium is missing: apt-get install chromium chromium-driver' >&2; exit 2; }
 	$(BIN)/python -m pytest -m bi tests/bi
 

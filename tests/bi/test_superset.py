@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from loader import ROOT, database
 pytestmark = pytest.mark.bi
 
 SCREENSHOT = ROOT / "docs/dashboard.png"
+SCREENSHOT_OF_MONEY = ROOT / "docs/dashboard-money.png"
 
 CHARTS = {
     "Conversions by day and source · Конверсии по дням и источникам",
@@ -32,6 +34,14 @@ CHARTS = {
     "Calls by hour · Звонки по часам",
     "Pools without a channel · Пулы без канала",
     "Load status · Состояние загрузки",
+}
+CHARTS_OF_MONEY = {
+    "Spend and cost per conversion · Расходы и цена конверсии",
+    "Cost per conversion by week · Цена конверсии по неделям",
+    "Spend by week · Расходы по неделям",
+    "Missed requests by hour · Пропущенные обращения по часам",
+    "Lost requests by campaign · Потерянные обращения по кампаниям",
+    "Tracking health · Состояние отслеживания",
 }
 
 MODES = (
@@ -122,19 +132,34 @@ def test_every_chart_opens_and_its_numbers_are_those_of_the_marts(
     superset: Superset, chromium: Chrome, demo_warehouse: dict[str, str]
 ) -> None:
     charts = superset.charts()
-    assert set(charts) == CHARTS
-    data = {name: _opened(superset, chromium, chart) for name, chart in charts.items()}
+    assert set(charts) == CHARTS | CHARTS_OF_MONEY
+    data = {name: _opened(superset, chromium, charts[name]) for name in CHARTS}
     assert all(data.values())
 
     with database.connect(demo_warehouse) as conn:
         by_day = data["Conversions by day and source · Конверсии по дням и источникам"]
-        assert _by_day_and_source(by_day) == _sql(
+        assert _unpivoted(by_day, "conversion_date", "conversions, ") == _sql(
             conn,
             """
-            select conversion_date, traffic_source, count(*)
+            with
+
+            largest as (
+                select traffic_source
+                from ringostat_marts.fct_conversions
+                where is_counted
+                group by traffic_source
+                order by count(*) desc
+                limit 8
+            )
+
+            select
+                conversion_date,
+                coalesce(largest.traffic_source, 'Others'),
+                count(*)
             from ringostat_marts.fct_conversions
+            left join largest using (traffic_source)
             where is_counted
-            group by conversion_date, traffic_source
+            group by conversion_date, largest.traffic_source
             """,
         )
         modes = data["KPI modes side by side · Режимы KPI"]
@@ -167,6 +192,112 @@ def test_every_chart_opens_and_its_numbers_are_those_of_the_marts(
         )
 
 
+def test_the_charts_of_money_show_the_numbers_of_the_marts(
+    superset: Superset, chromium: Chrome, demo_warehouse: dict[str, str]
+) -> None:
+    charts = superset.charts()
+    data = {name: _opened(superset, chromium, charts[name]) for name in CHARTS_OF_MONEY}
+    assert all(data.values())
+
+    with database.connect(demo_warehouse) as conn:
+        campaigns = data["Spend and cost per conversion · Расходы и цена конверсии"]
+        labels = ("project_name", "traffic_source", "campaign")
+        assert _rows(
+            campaigns, *labels, "spend", "conversions", "cost_per_conversion"
+        ) == _rounded_sql(
+            conn,
+            """
+            select
+                project_name,
+                traffic_source,
+                campaign,
+                sum(spend),
+                sum(conversions),
+                sum(spend) / nullif(sum(conversions), 0)
+            from ringostat_marts.rpt_spend_daily
+            where date_day <= current_date
+            group by project_name, traffic_source, campaign
+            having sum(spend) > 0
+            """,
+        )
+        assert [row["cost_per_conversion"] for row in campaigns].count(None) == 2
+        for name, value in (
+            (
+                "Cost per conversion by week · Цена конверсии по неделям",
+                "sum(spend) / nullif(sum(conversions), 0)",
+            ),
+            ("Spend by week · Расходы по неделям", "sum(spend)"),
+        ):
+            weeks = _unpivoted(data[name], "date_day", "")
+            assert len({campaign for _, campaign, _ in weeks}) == 8
+            assert weeks == _rounded_sql(
+                conn,
+                f"""
+                with
+
+                daily as (
+                    select * from ringostat_marts.rpt_spend_daily
+                    where date_day <= current_date
+                ),
+
+                largest as (
+                    select campaign
+                    from daily
+                    where spend > 0
+                    group by campaign
+                    order by sum(conversions) desc
+                    limit 8
+                )
+
+                select date_trunc('week', date_day)::date, campaign, {value}
+                from daily
+                inner join largest using (campaign)
+                group by 1, 2
+                having sum(spend) > 0 and {value} is not null
+                """,
+            )
+        hours = data["Missed requests by hour · Пропущенные обращения по часам"]
+        assert {
+            (hour, outcome, count) for hour, outcome, count in _unpivoted(hours, "hour_of_day", "")
+        } == _sql(
+            conn,
+            """
+            select hour_of_day, outcome, count(*)
+            from ringostat_marts.rpt_lost_requests
+            group by hour_of_day, outcome
+            """,
+        )
+        lost = data["Lost requests by campaign · Потерянные обращения по кампаниям"]
+        assert _rows(
+            lost, "project_name", "campaign", "missed", "lost", "lost_spend"
+        ) == _rounded_sql(
+            conn,
+            """
+            select
+                project_name,
+                campaign,
+                sum(missed),
+                sum(lost),
+                sum(spend) * sum(lost) / nullif(sum(conversions_all), 0)
+            from ringostat_marts.rpt_spend_daily
+            where date_day <= current_date
+            group by project_name, campaign
+            having sum(missed) > 0
+            """,
+        )
+        health = data["Tracking health · Состояние отслеживания"]
+        assert [row["status"] for row in health][:3] == ["silent", "visits_dropped", "ok"]
+        assert _rows(health, "pool_name", "status", "silent_days", "visit_share", "hint") == (
+            _rounded_sql(
+                conn,
+                """
+                select '«' || pool_name || '»', status, silent_days, visit_share, hint
+                from ringostat_marts.rpt_tracking_health
+                """,
+            )
+        )
+
+
 def _opened(superset: Superset, chromium: Chrome, chart: int) -> Rows:
     """The rows behind a chart. Superset knows a chart's query once a browser has shown it."""
     chromium.get(f"{superset.url}/explore/?slice_id={chart}")
@@ -176,22 +307,36 @@ def _opened(superset: Superset, chromium: Chrome, chart: int) -> Rows:
     return result["data"]
 
 
-def _by_day_and_source(rows: Rows) -> set[tuple[Any, ...]]:
-    """One row per day and source, from rows per day with one column per source."""
+def _unpivoted(rows: Rows, along: str, prefix: str) -> set[tuple[Any, ...]]:
+    """One row per place on the x-axis and series, from rows with one column per series."""
     return {
-        (_day(row["conversion_date"]), column.removeprefix("conversions, "), count)
+        (_day_or_hour(row[along]), column.removeprefix(prefix), _rounded(value))
         for row in rows
-        for column, count in row.items()
-        if column != "conversion_date" and count
+        for column, value in row.items()
+        if column != along and value
     }
 
 
-def _day(milliseconds: int) -> date:
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).date()
+def _day_or_hour(place: int) -> date | int:
+    """A day comes in milliseconds."""
+    return datetime.fromtimestamp(place / 1000, timezone.utc).date() if place > 23 else place
+
+
+def _rows(rows: Rows, *columns: str) -> set[tuple[Any, ...]]:
+    return {tuple(_rounded(row[column]) for column in columns) for row in rows}
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers come as floats, or as numbers of Postgres with many digits."""
+    return round(float(value), 2) if isinstance(value, (int, float, Decimal)) else value
 
 
 def _sql(conn: psycopg.Connection, query: str) -> set[tuple[Any, ...]]:
     return set(conn.execute(query).fetchall())
+
+
+def _rounded_sql(conn: psycopg.Connection, query: str) -> set[tuple[Any, ...]]:
+    return {tuple(map(_rounded, row)) for row in conn.execute(query)}
 
 
 def test_columns_are_explained_where_a_chart_is_made(superset: Superset) -> None:
@@ -205,20 +350,39 @@ def test_columns_are_explained_where_a_chart_is_made(superset: Superset) -> None
 def test_the_dashboard_looks_as_it_should(superset: Superset, chromium: Chrome) -> None:
     chromium.set_window_size(1400, 2700)
     chromium.get(f"{superset.url}/superset/dashboard/conversions/?standalone=1")
-    _when(chromium, lambda: len(chromium.find_elements(By.CSS_SELECTOR, "canvas")) == 4)
-    _when(chromium, lambda: len(chromium.find_elements(By.CSS_SELECTOR, "tbody tr")) > 10)
-    _when(chromium, lambda: not chromium.find_elements(By.CSS_SELECTOR, ".loading"))
-
-    shown = chromium.find_element(By.TAG_NAME, "body").text
+    shown = _shown(chromium, canvases=4)
     assert [title for title in CHARTS if title not in shown] == []
     assert "«Білборд на Оболонi»" in shown
-    assert not chromium.find_elements(By.CSS_SELECTOR, "[role=alert], .ant-alert-error")
+    _take(chromium, SCREENSHOT)
+
+    for tab in chromium.find_elements(By.CSS_SELECTOR, "[role=tab]"):
+        if "Money and losses" in tab.text:
+            tab.click()
+    chromium.set_window_size(1400, 3000)
+    shown = _shown(chromium, canvases=3)
+    assert [title for title in CHARTS_OF_MONEY if title not in shown] == []
+    assert "«Сітілайт біля метро»" in shown
+    _take(chromium, SCREENSHOT_OF_MONEY)
+
     fetched = "return performance.getEntriesByType('resource').map(entry => entry.name)"
     strangers = [url for url in chromium.execute_script(fetched) if superset.url not in url]
     assert [url for url in strangers if not url.startswith(("data:", "blob:"))] == []
-
-    _take(chromium, SCREENSHOT)
     assert SCREENSHOT.stat().st_size < 300_000
+    assert SCREENSHOT_OF_MONEY.stat().st_size < 300_000
+
+
+def _shown(chromium: Chrome, canvases: int) -> str:
+    """The text of the open tab, once all its charts are drawn."""
+
+    def visible(selector: str) -> int:
+        found = chromium.find_elements(By.CSS_SELECTOR, selector)
+        return sum(element.is_displayed() for element in found)
+
+    _when(chromium, lambda: visible("canvas") == canvases)
+    _when(chromium, lambda: visible("tbody tr") > 10)
+    _when(chromium, lambda: not visible(".loading"))
+    assert not chromium.find_elements(By.CSS_SELECTOR, "[role=alert], .ant-alert-error")
+    return chromium.find_element(By.TAG_NAME, "body").text
 
 
 def _take(chromium: Chrome, file: Path) -> None:
