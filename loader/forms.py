@@ -10,7 +10,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -26,6 +26,8 @@ from loader.projects import Project
 from loader.rows import storable
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".xlsx")
+# Where `ringostat forms serve` keeps what is no form, beside the forms.
+UNREADABLE = "unreadable.jsonl"
 
 _LAST_ROW = 100_000  # of a sheet
 _TIME_RULE = "must be a time, e.g. 2024-01-31T09:30:00+02:00"
@@ -47,12 +49,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Imported:
-    """How many forms were read, new and changed. `bad`: line number and reason."""
+    """How many forms were read, new and changed. `bad`: file, line number and reason."""
 
     read: int
     inserted: int
     updated: int
-    bad: list[tuple[int, str]]
+    bad: list[tuple[Path, int, str]]
 
     def __str__(self) -> str:
         return (
@@ -61,21 +63,23 @@ class Imported:
         )
 
 
-def import_file(conn: psycopg.Connection, file: Path, project: Project) -> Imported:
-    """Lands the forms of `file` in one transaction; bad lines are left out and listed.
+def import_files(conn: psycopg.Connection, paths: Sequence[Path], project: Project) -> Imported:
+    """Lands the forms of all files in one transaction; bad lines are left out and listed.
 
-    Reading the same file again changes nothing. Raises ConfigurationError for a file that cannot
-    be read at all. Waits while another import of the project runs, never for a load.
+    Of a folder, the JSON lines that `ringostat forms serve` wrote there, in the order of their
+    days. Reading the same files again changes nothing. Raises ConfigurationError for a file that
+    cannot be read at all. Waits while another import of the project runs, never for a load.
     """
     forms: dict[str, Form] = {}
     read, bad = 0, []
-    for number, line in _lines(file):
-        try:
-            form = _form(line, project)
-            forms[form.form_id] = form  # the last of an id wins
-            read += 1
-        except BadLine as reason:
-            bad.append((number, str(reason)))
+    for file in _files(paths):
+        for number, line in _lines(file):
+            try:
+                form = _form(line, project)
+                forms[form.form_id] = form  # the last of an id wins
+                read += 1
+            except BadLine as reason:
+                bad.append((file, number, str(reason)))
     raw.create_tables(conn)
     with conn.transaction():
         raw.hold_forms(conn, project)
@@ -181,6 +185,14 @@ def _form(line: str | BadLine, project: Project) -> Form:
 
 def _canonical(payload: dict[str, object]) -> str:
     return json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.glob("*.jsonl") if file.name != UNREADABLE)
+        else:
+            yield path
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str | BadLine]]:

@@ -634,23 +634,25 @@ def forms_group() -> None:
 
 
 @forms_group.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option(
     "--project", "project_id", type=int, required=True, help="The number of their project."
 )
-def forms_import(file: Path, project_id: int) -> None:
-    """Land the forms of a file: JSON lines, CSV or XLSX.
+def forms_import(files: tuple[Path, ...], project_id: int) -> None:
+    """Land the forms of files: JSON lines, CSV or XLSX, or a folder of `ringostat forms serve`.
 
-    Bad lines are listed and left out. Importing the same file again changes nothing. The cells of a
-    CSV may be separated by commas, semicolons or tabs.
+    Bad lines are listed and left out. Importing the same files again changes nothing. The cells of
+    a CSV may be separated by commas, semicolons or tabs.
 
     \b
     Example: ringostat forms import forms.jsonl --project 11111
     """
     (project,) = choose(read_projects(), [project_id])
     with database.connect(database.environment()) as conn:
-        imported = forms.import_file(conn, file, project)
-    for number, reason in imported.bad:
+        imported = forms.import_files(conn, files, project)
+    for file, number, reason in imported.bad:
         click.echo(f"{file}:{number}: {reason}", err=True)
     click.echo(f"{project}: {imported}")
     if imported.bad:

@@ -158,6 +158,33 @@ def test_the_last_form_of_an_id_in_a_file_counts(conn: psycopg.Connection) -> No
 WANTED = "it must be a time, e.g. 2024-01-31T09:30:00+02:00"
 
 
+def test_several_files_and_folders(conn: psycopg.Connection) -> None:
+    """In one go: the last of an id wins, and the same again changes nothing."""
+    Path("received").mkdir()
+    for name, form in (
+        ("2024-03-02.jsonl", {**FORM, "name": "Ann"}),
+        ("2024-03-01.jsonl", FORM),
+        ("unreadable.jsonl", {**FORM, "form_id": "none"}),
+        ("notes.txt", FORM),
+    ):
+        Path("received", name).write_text(json.dumps(form) + "\n")
+    other = lines({**FORM, "form_id": "f2"}, {"form_id": "f3"})
+    arguments = ("forms", "import", "received", other, "--project", "11111")
+    result = ringostat(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr == "forms.jsonl:2: submitted_at is missing\n"
+    assert "3 forms read: 2 new, 0 changed, 1 bad" in result.stdout
+    assert landed(conn, "form_id, payload ->> 'name'") == [("f1", "Ann"), ("f2", None)]
+    assert "3 forms read: 0 new, 0 changed, 1 bad" in ringostat(*arguments).stdout
+
+
+def test_an_empty_folder_holds_no_form(conn: psycopg.Connection) -> None:
+    Path("received").mkdir()
+    result = import_it("received")
+    assert result.exit_code == 0
+    assert "0 forms read" in result.stdout
+
+
 def test_bad_lines_are_listed_and_good_ones_land(conn: psycopg.Connection) -> None:
     bad = {
         "{": "not JSON",
@@ -264,7 +291,8 @@ def test_it_waits_for_another_import(conn: psycopg.Connection, warehouse: dict[s
     import_it(lines(FORM))
     with database.connect(warehouse) as other, ThreadPoolExecutor() as threads:
         with other.transaction():
-            forms.import_file(other, Path(lines({**FORM, "name": "Ann"})), read_projects()[0])
+            file = Path(lines({**FORM, "name": "Ann"}))
+            forms.import_files(other, [file], read_projects()[0])
             waiting = threads.submit(import_it, lines({**FORM, "name": "Bob"}))
             blocked = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
             while conn.execute(blocked).fetchone() == (0,):
