@@ -74,9 +74,9 @@ lint: .venv/installed-dev ## ruff and mypy; sqlfluff and a strict dbt parse are 
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
-	    --custom-compile-command 'make lock' --extra build --extra dev pyproject.toml -o requirements-dev.lock
+	    --custom-compile-command 'make lock' --extra build --extra dev --extra forms pyproject.toml -o requirements-dev.lock
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \
-	    --custom-compile-command 'make lock' -c requirements-dev.lock --extra build pyproject.toml -o requirements.lock
+	    --custom-compile-command 'make lock' -c requirements-dev.lock --extra build --extra forms pyproject.toml -o requirements.lock
 
 lock-bench:
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-strip-extras \

@@ -24,6 +24,7 @@ Shared by them:
 Besides:
 
     forms.py        files of form requests
+    journal.py      lines that are on disk before they count as saved
     workbook.py     an XLSX file, read safely
     commands/       the command `ringostat`, one file per subcommand
     sandbox/        a made-up Ringostat for the demo and the tests

@@ -133,6 +133,18 @@ def caller_salt() -> str | None:
     return value or None
 
 
+def forms_secret() -> str:
+    """`RINGOSTAT_FORMS_SECRET`, which a webhook's address holds: letters that a path takes as they
+    are. Raises ConfigurationError, which never shows the value."""
+    secret = os.environ.get("RINGOSTAT_FORMS_SECRET", "")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret):
+        raise ConfigurationError(
+            "RINGOSTAT_FORMS_SECRET must be 16 to 200 letters, digits, - or _: "
+            "make one with `openssl rand -hex 24`"
+        )
+    return secret
+
+
 def seeds_folder() -> Path:
     """The seeds' folder. A relative `RINGOSTAT_SEEDS` is below the project's root, as for dbt."""
     return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")

@@ -70,7 +70,8 @@ class _ToStderr(logging.Handler):
     """Log lines through click: it finds the current stderr and keeps a progress bar below."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
+        with suppress(OSError):  # a full disk must not turn a log line into a failure
+            click.echo(self.format(record), err=True)
 
 
 class _Commands(click.Group):
@@ -657,6 +658,50 @@ def forms_import(files: tuple[Path, ...], project_id: int) -> None:
     click.echo(f"{project}: {imported}")
     if imported.bad:
         raise SystemExit(1)
+
+
+@forms_group.command("serve")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Where to save the forms: one folder per project, one file per day.",
+)
+@click.option(
+    "--project",
+    "ids",
+    type=int,
+    multiple=True,
+    help="Take forms of this project only; may be repeated. Default: all active projects.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8766,
+    show_default=True,
+    help="The port to listen on; 0 takes a free one.",
+)
+def forms_serve(folder: Path, ids: tuple[int, ...], host: str, port: int) -> None:
+    """Receive Ringostat's webhooks, until SIGTERM or Ctrl-C.
+
+    Post to /SECRET/forms/ID, or to /forms/ID with the secret as the password of Basic auth. The
+    secret is in RINGOSTAT_FORMS_SECRET. A form is on disk before 200 is answered; then land it with
+    `ringostat forms import FOLDER/ID --project ID`. /health answers 200 while forms can be saved.
+
+    \b
+    Example: ringostat forms serve --folder /var/lib/ringostat/forms
+    """
+    projects = choose(read_projects(), ids)
+    secret = settings.forms_secret()
+    try:
+        from loader.commands import forms_server  # noqa: PLC0415 - an extra, which may be missing
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the Python package {error.name} is missing: in the project's folder run "
+            "`pip install '.[forms]'`, or `make install`"
+        ) from None
+    forms_server.serve(folder, projects, secret, host, port)
 
 
 def _stdout_is(file: Path) -> bool:
