@@ -38,6 +38,9 @@ from loader.projects import Project
 from loader.rows import storable
 
 LONGEST_BODY = 64 * 1024
+# Longer than web servers in front keep a silent connection (Caddy: 120). A form that they send
+# while this end closes it would be lost.
+_SECONDS_OPEN = 300
 _SECONDS_TO_END = 10  # for requests under way, after SIGTERM
 
 _log = logging.getLogger(__name__)
@@ -147,6 +150,7 @@ def serve(folder: Path, projects: Sequence[Project], secret: str, host: str, por
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_SECONDS_OPEN,
         timeout_graceful_shutdown=_SECONDS_TO_END,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
