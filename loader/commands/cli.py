@@ -699,7 +699,7 @@ def forms_serve(folder: Path, ids: tuple[int, ...], host: str, port: int) -> Non
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the Python package {error.name} is missing: in the project's folder run "
-            "`pip install '.[forms]'`, or `make install`"
+            "`pip install -e '.[forms]'`, or `make install`"
         ) from None
     forms_server.serve(folder, projects, secret, host, port)
 

@@ -335,7 +335,7 @@ def test_without_the_extra_it_says_how_to_install_it(
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert "uvicorn is missing" in line
-    assert "pip install '.[forms]'" in line
+    assert "pip install -e '.[forms]'" in line
 
 
 @pytest.mark.slow
