@@ -25,6 +25,7 @@ Besides:
 
     forms.py        files of form requests
     journal.py      lines that are on disk before they count as saved
+    alerts.py       tells a webhook what failed and what recovered
     workbook.py     an XLSX file, read safely
     commands/       the command `ringostat`, one file per subcommand
     sandbox/        a made-up Ringostat for the demo and the tests

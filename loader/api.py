@@ -268,7 +268,9 @@ class Api:
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=_pause,
             sleep=tenacity.sleep_using_event(self._stop),
-            before_sleep=lambda state: log.info("%s; trying again", _error(state)),
+            before_sleep=lambda state: log.info(
+                "%s; trying again", _error(state), extra={"is_step": True}
+            ),
         )
         was_empty = False
         try:

@@ -156,7 +156,7 @@ def _load_project(
             if period is None:
                 log.info("%s: nothing to load", project)
                 return Loaded(project, landed)
-            log.info("%s: loading %s", project, period)
+            log.info("%s: loading %s", project, period, extra={"is_step": True})
             run = Run(project, period, asked.allow_removals)
             for window, brought in _land_windows((conn, second), run, asked, warehouse, stop):
                 landed += brought

@@ -117,6 +117,15 @@ create table if not exists ringostat_raw.rejected_calls (
     primary key (project_id, digest)
 );
 
+-- The failures that were alerted and have not ended: each is alerted once, and so is its end.
+create table if not exists ringostat_raw.alerts (
+    project_id bigint not null,  -- 0: no project's, but the whole run's or the build's
+    subject text not null,
+    error text not null,
+    alerted_at timestamptz not null,
+    primary key (project_id, subject)
+);
+
 -- The periods that are loaded without a gap.
 create or replace view ringostat_raw.loaded_ranges as
 select

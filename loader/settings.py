@@ -18,6 +18,9 @@ DEFAULT_MAX_REMOVED_SHARE = 0.3
 DEFAULT_MAX_REMOVED_CALLS = 20
 
 CALLER_SALT = "RINGOSTAT_CALLER_SALT"
+ALERT_URL = "RINGOSTAT_ALERT_URL"
+
+LOG_FORMATS = ("text", "json")
 
 
 def api_url() -> str:
@@ -49,6 +52,37 @@ def is_loopback(url: str) -> bool:
     """Whether `url` is plain HTTP to this machine."""
     parts = urlsplit(url)
     return parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def alert_url() -> str | None:
+    """`RINGOSTAT_ALERT_URL`, None if it is not set or empty. Whoever knows it may post.
+
+    Plain HTTP is for this machine and for a name without a dot, which is a host of one's own
+    network, e.g. another container. Raises ConfigurationError, which does not show the address.
+    """
+    url = os.environ.get(ALERT_URL, "").strip()
+    if not url:
+        return None
+    if not _may_take_alerts(url):
+        raise ConfigurationError(
+            f"{ALERT_URL} must be an https:// address, or http:// of this machine or network"
+        )
+    if url.lower().startswith("https:"):
+        _check_ca_bundle()
+    return url
+
+
+def _may_take_alerts(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        if not host or parts.port == 0:  # reading a bad port raises
+            return False
+    except ValueError:
+        return False
+    if parts.scheme == "http":
+        return is_loopback(url) or re.fullmatch(r"[a-z][a-z0-9_-]*", host) is not None
+    return parts.scheme == "https"
 
 
 def _check_ca_bundle() -> None:
@@ -121,6 +155,16 @@ def wants_recordings() -> bool:
 def proves_row_cap() -> bool:
     """`RINGOSTAT_PROVE_ROW_CAP`: whether each run proves that the API cuts no answer."""
     return os.environ.get("RINGOSTAT_PROVE_ROW_CAP") != "0"
+
+
+def log_format() -> str:
+    """`RINGOSTAT_LOG_FORMAT`: `text` or `json`."""
+    value = os.environ.get("RINGOSTAT_LOG_FORMAT") or "text"
+    if value not in LOG_FORMATS:
+        raise ConfigurationError(
+            f"RINGOSTAT_LOG_FORMAT is {value!r}: it must be one of {', '.join(LOG_FORMATS)}"
+        )
+    return value
 
 
 def caller_salt() -> str | None:

@@ -11,18 +11,18 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 import psycopg
 
-from loader import csv_file, database, forms, settings
-from loader.commands import check, impact, lifecycle, screen, seeds, suggest, xlsx
+from loader import alerts, csv_file, database, forms, settings
+from loader.commands import check, impact, lifecycle, logs, screen, seeds, suggest, xlsx
 from loader.commands.dbt import build
 from loader.commands.measure import measure
 from loader.commands.status import as_line, as_table, is_healthy, read_status, tracking_line
@@ -50,6 +50,10 @@ from loader.sandbox import demo_account, serve
 if TYPE_CHECKING:
     from loader.commands.connect import Seen
 
+log = logging.getLogger(__name__)
+
+_BUILT = "dbt build: the marts are up to date"
+
 
 class _Day(click.DateTime):
     """A date or time of a plausible year."""
@@ -66,14 +70,6 @@ class _Day(click.DateTime):
 _DAY_OR_TIME = _Day(["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"])
 
 
-class _ToStderr(logging.Handler):
-    """Log lines through click: it finds the current stderr and keeps a progress bar below."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # a full disk must not turn a log line into a failure
-            click.echo(self.format(record), err=True)
-
-
 class _Commands(click.Group):
     """A failed command ends with one line and the exit code of the failure."""
 
@@ -81,22 +77,41 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            click.ClickException(str(failure)).show()
-            raise SystemExit(failure.exit_code) from None
+            _fail(ctx, str(failure), failure.exit_code)
         except psycopg.Error as error:
-            raise click.ClickException(describe(error)) from None
+            _fail(ctx, describe(error), 1)
+        except click.ClickException as error:
+            if not logs.is_json():
+                raise  # click shows it, with the usage
+            _fail(ctx, error.format_message(), error.exit_code)
+        except KeyboardInterrupt:
+            if not logs.is_json():
+                raise
+            _fail(ctx, "interrupted", 1)
+
+
+def _fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
+    """Ends the command. In a log file, the error is a log line with a time."""
+    if logs.is_json() or (ctx.invoked_subcommand == "run" and logs.is_quiet()):
+        for line in message.splitlines():
+            log.error("%s", line)
+    else:
+        click.ClickException(message).show()
+    raise SystemExit(exit_code) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ringostat-marts", prog_name="ringostat")
 @click.option("-v", "--verbose", is_flag=True, help="Log every request and every window.")
-def main(verbose: bool) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(settings.LOG_FORMATS),
+    help="`json`: one object per log line, for log collectors. Default: RINGOSTAT_LOG_FORMAT, "
+    "else text.",
+)
+def main(verbose: bool, log_format: str | None) -> None:
     """Load Ringostat's calls into Postgres and build tables for BI."""
-    handler = _ToStderr()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("urllib3").setLevel(logging.INFO)  # the loader logs requests itself
+    logs.set_up(verbose, log_format or settings.log_format())
 
 
 def _load_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -151,26 +166,39 @@ def _load(
     jobs: int,
     allow_removals: bool,
     may_lose_fields: bool,
-) -> bool:
-    """Loads, and prints one line per project. False if one failed."""
+) -> list[Loaded]:
     if since and until and since >= until:
         raise ConfigurationError(f"--since {since} is not before --until {until}")
     projects = choose(read_projects(), ids)
     asked = Asked(since, until, lookback_days, allow_removals, may_lose_fields)
-    try:
-        with screen.progress() as bar:
-            results = load_projects(projects, asked, jobs, bar)
-    except Interrupted as interrupted:
-        _print(interrupted.results)
-        raise
-    _print(results)
-    return not any(result.error for result in results)
+    with screen.progress() as bar:
+        return load_projects(projects, asked, jobs, bar)
 
 
-def _print(results: Sequence[Loaded]) -> None:
-    for result in results:
+def _print(results: Iterable[Loaded]) -> None:
+    """One line per project. With JSON, the log alone says it."""
+    for result in () if logs.is_json() else results:
         failure = f"; FAILED: {result.error}" if result.error else ""
         click.echo(f"{result.project}: {result.landed}{failure}")
+
+
+def _print_of_run(results: Iterable[Loaded]) -> None:
+    """Off a terminal, only what failed: cron mails what is printed."""
+    _print(result for result in results if result.error or not logs.is_quiet())
+
+
+def _load_and_alert(
+    alert: alerts.Alerts, show: Callable[[Iterable[Loaded]], None], options: Mapping[str, Any]
+) -> bool:
+    """Loads, and shows the results. False if a project failed."""
+    try:
+        results = _load(**options)
+    except Interrupted as interrupted:
+        show(interrupted.results)
+        raise
+    show(results)
+    alert.tell({alerts.of_project(result.project): result.error for result in results})
+    return not any(result.error for result in results)
 
 
 @main.command()
@@ -181,7 +209,10 @@ def load(**options: Any) -> None:
     \b
     Example: ringostat load --project 11111 --since 2024-01-01 --until 2024-02-01
     """
-    if not _load(**options):
+    alert = alerts.Alerts()
+    with alert.watch(alerts.RUN):
+        is_loaded = _load_and_alert(alert, _print, options)
+    if not is_loaded:
         raise SystemExit(1)
 
 
@@ -197,21 +228,36 @@ def run(full_refresh: bool, **options: Any) -> None:
     """Land calls, then build the marts: what cron calls.
 
     Faults in the CSVs stop it before anything is loaded. If a project fails, the others are still
-    loaded and built. A build waits for another one to end.
+    loaded and built. A build waits for another one to end. Off a terminal it logs one line per
+    project and one for the build, and prints only what failed.
 
     \b
     Example: ringostat run
     """
-    faults = check.find_faults()
-    for fault in faults:
-        click.echo(fault, err=True)
-    if not all(fault.is_warning for fault in faults):
-        raise ConfigurationError("nothing was loaded or built: correct the CSVs first")
-    is_loaded = _load(**options)
-    build(*(["--full-refresh"] if full_refresh else []))
-    click.echo("dbt build: the marts are up to date", err=True)
+    alert = alerts.Alerts()
+    with alert.watch(alerts.RUN):
+        _check_csvs()
+        is_loaded = _load_and_alert(alert, _print_of_run, options)
+    with alert.watch(alerts.of_build()):
+        build(*(["--full-refresh"] if full_refresh else []))
+    if logs.is_quiet():
+        log.info("%s", _BUILT)
+    else:
+        click.echo(_BUILT, err=True)
     if not is_loaded:
         raise SystemExit(1)
+
+
+def _check_csvs() -> None:
+    """Shows the faults of the CSVs. Raises ConfigurationError unless they are warnings only."""
+    faults = check.find_faults()
+    for fault in faults:
+        if logs.is_quiet():
+            log.log(logging.WARNING if fault.is_warning else logging.ERROR, "%s", fault)
+        else:
+            click.echo(fault, err=True)
+    if not all(fault.is_warning for fault in faults):
+        raise ConfigurationError("nothing was loaded or built: correct the CSVs first")
 
 
 @main.command()

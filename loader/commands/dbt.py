@@ -17,8 +17,9 @@ import click
 import psycopg
 
 from loader import ROOT, database
+from loader.commands import dbt_events, logs
 from loader.errors import ConfigurationError, LoadError
-from loader.settings import CALLER_SALT
+from loader.settings import ALERT_URL, CALLER_SALT
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +49,14 @@ def build(*arguments: str, **settings: str) -> None:
         )
         if code != 0:
             raise LoadError(
-                "dbt build failed: the lines above name the seed, model or test; "
+                "dbt build failed: its messages name the seed, model or test; "
                 "all of them are in logs/dbt.log"
             )
 
 
 def dbt(*arguments: str, **settings: str) -> int:
-    """Runs `dbt` with `arguments`; returns its exit code. Its output goes to stderr.
+    """Runs `dbt` with `arguments`; returns its exit code. Its output goes to stderr, off a terminal
+    only warnings, or all of it if it fails.
 
     `settings` are environment variables in addition to those of this process. The profile is always
     `profiles.example.yml`: a `profiles.yml`, which is for dbt run by hand, may name another
@@ -68,8 +70,9 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in inherited.items()
-        # dbt reads the salt from the warehouse.
-        if (not name.startswith("DBT_") or name in _HARMLESS) and name != CALLER_SALT
+        # dbt reads the salt from the warehouse, and sends no alerts.
+        if (not name.startswith("DBT_") or name in _HARMLESS)
+        and name not in (CALLER_SALT, ALERT_URL)
     }
     return {**kept, **settings}
 
@@ -77,13 +80,14 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
-    quiet = () if sys.stderr.isatty() else _OFF_TERMINAL
+    is_quiet = logs.is_quiet()
+    options = (*_OFF_TERMINAL, *dbt_events.OPTIONS) if is_quiet else ()
     # If a service manager ends this process, dbt must not run on without the lock.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(ROOT / "profiles.example.yml", Path(folder, "profiles.yml"))
         child = subprocess.Popen(
-            [*_PROGRAM, *quiet, *arguments, "--profiles-dir", folder],
+            [*_PROGRAM, *options, *arguments, "--profiles-dir", folder],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -94,9 +98,15 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
             errors="replace",
         )
         try:
+            events = []
             for line in child.stdout or ():
-                click.echo(line, nl=False, err=True)
-            return child.wait()
+                if is_quiet:
+                    events.append(dbt_events.read(line))
+                else:
+                    click.echo(line, nl=False, err=True)
+            code = child.wait()
+            dbt_events.show(events, has_failed=code != 0)
+            return code
         except KeyboardInterrupt:
             _end(child)
             raise LoadError(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from loader.commands import logs
 from loader.landing import Landed
 from loader.load import Show
 from loader.projects import Project
@@ -43,7 +44,8 @@ def progress() -> Iterator[Callable[[Project], Show]]:
         TextColumn("{task.fields[calls]:,} calls"),
         TimeElapsedColumn(),
         console=on_stderr,
-        disable=not on_stderr.is_terminal,
+        # Variables such as FORCE_COLOR make rich take a log file for a terminal.
+        disable=logs.is_quiet() or not on_stderr.is_terminal,
     )
 
     def bar(project: Project) -> Show:
