@@ -39,13 +39,15 @@ _SECONDS_TO_STOP = 20
 def build(*arguments: str, **settings: str) -> None:
     """`dbt build`; waits while another build of the warehouse and RINGOSTAT_SCHEMA is running.
 
-    Unit tests are left out: they test code, not data. Raises LoadError if the build fails.
+    Unit tests are left out: they test code, not data. In a log file, dbt's output is log lines: the
+    warnings, or all of it if the build fails. Raises LoadError if it fails.
     """
     environment = _environment(settings)
     with _lock(environment):
         code = _run(
             ("build", "--exclude-resource-type", "unit_test", *arguments),
             {**environment, "RINGOSTAT_BUILD_LOCK": "held"},
+            is_logged=logs.is_quiet(),
         )
         if code != 0:
             raise LoadError(
@@ -55,8 +57,7 @@ def build(*arguments: str, **settings: str) -> None:
 
 
 def dbt(*arguments: str, **settings: str) -> int:
-    """Runs `dbt` with `arguments`; returns its exit code. Its output goes to stderr, off a terminal
-    only warnings, or all of it if it fails.
+    """Runs `dbt` with `arguments`; returns its exit code. Its output goes to stderr.
 
     `settings` are environment variables in addition to those of this process. The profile is always
     `profiles.example.yml`: a `profiles.yml`, which is for dbt run by hand, may name another
@@ -77,11 +78,16 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **settings}
 
 
-def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
+def _run(
+    arguments: tuple[str, ...], environment: Mapping[str, str], is_logged: bool = False
+) -> int:
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
-    is_quiet = logs.is_quiet()
-    options = (*_OFF_TERMINAL, *dbt_events.OPTIONS) if is_quiet else ()
+    is_watched = sys.stderr.isatty() and not is_logged
+    options = [
+        *(() if is_watched else _OFF_TERMINAL),
+        *(dbt_events.OPTIONS if is_logged else ()),
+    ]
     # If a service manager ends this process, dbt must not run on without the lock.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +106,7 @@ def _run(arguments: tuple[str, ...], environment: Mapping[str, str]) -> int:
         try:
             events = []
             for line in child.stdout or ():
-                if is_quiet:
+                if is_logged:
                     events.append(dbt_events.read(line))
                 else:
                     click.echo(line, nl=False, err=True)
