@@ -19,6 +19,7 @@ DEFAULT_MAX_REMOVED_CALLS = 20
 
 CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 ALERT_URL = "RINGOSTAT_ALERT_URL"
+FORMS_SECRET = "RINGOSTAT_FORMS_SECRET"
 
 LOG_FORMATS = ("text", "json")
 
@@ -180,7 +181,7 @@ def caller_salt() -> str | None:
 def forms_secret() -> str:
     """`RINGOSTAT_FORMS_SECRET`, which a webhook's address holds: letters that a path takes as they
     are. Raises ConfigurationError, which never shows the value."""
-    secret = os.environ.get("RINGOSTAT_FORMS_SECRET", "")
+    secret = os.environ.get(FORMS_SECRET, "")
     if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret):
         raise ConfigurationError(
             "RINGOSTAT_FORMS_SECRET must be 16 to 200 letters, digits, - or _: "

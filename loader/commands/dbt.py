@@ -19,7 +19,7 @@ import psycopg
 from loader import ROOT, database
 from loader.commands import dbt_events, logs
 from loader.errors import ConfigurationError, LoadError
-from loader.settings import ALERT_URL, CALLER_SALT
+from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in inherited.items()
-        # dbt reads the salt from the warehouse, and sends no alerts.
+        # dbt reads the salt from the warehouse, sends no alerts and receives no forms.
         if (not name.startswith("DBT_") or name in _HARMLESS)
-        and name not in (CALLER_SALT, ALERT_URL)
+        and name not in (CALLER_SALT, ALERT_URL, FORMS_SECRET)
     }
     return {**kept, **settings}
 

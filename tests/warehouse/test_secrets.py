@@ -118,10 +118,11 @@ def test_verbose_runs_artifacts_docs_and_marts_tell_no_secret(
             assert secret.encode() not in file.read_bytes(), f"{secret} in {file}"
 
 
-def test_dbt_does_not_get_the_salt(
+def test_dbt_does_not_get_what_it_does_not_need(
     warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
+    monkeypatch.setenv("RINGOSTAT_FORMS_SECRET", "of-the-webhook")
     environments = []
 
     def run(arguments: object, environment: dict[str, str]) -> int:
@@ -130,7 +131,7 @@ def test_dbt_does_not_get_the_salt(
 
     monkeypatch.setattr("loader.commands.dbt._run", run)
     assert dbt("build") == 0
-    assert SALT not in environments[0].values()
+    assert not {SALT, "of-the-webhook"} & set(environments[0].values())
     assert os.environ["RINGOSTAT_CALLER_SALT"] == SALT
 
 
