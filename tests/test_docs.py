@@ -117,7 +117,13 @@ def _messages_of_the_code() -> str:
 
 
 # What dbt and Postgres say themselves.
-_OF_OTHERS = ("could not extend file", "on_schema_change", "out of sync", "staged_at does not")
+_OF_OTHERS = (
+    "could not extend file",
+    "on_schema_change",
+    "out of sync",
+    "staged_at does not",
+    "unable to infer",
+)
 
 
 def test_every_message_of_the_troubleshooting_table_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import psycopg
 from loader import ROOT, database
 from loader.commands import dbt_events, logs
 from loader.errors import ConfigurationError, LoadError
-from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET
+from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET, seeds_folder
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def build(*arguments: str, **settings: str) -> None:
     environment = _environment(settings)
     with _lock(environment):
         code = _run(
-            ("build", "--exclude-resource-type", "unit_test", *arguments),
+            ("build", *_parsing(), "--exclude-resource-type", "unit_test", *arguments),
             {**environment, "RINGOSTAT_BUILD_LOCK": "held"},
             is_logged=logs.is_quiet(),
         )
@@ -54,6 +55,20 @@ def build(*arguments: str, **settings: str) -> None:
                 "dbt build failed: its messages name the seed, model or test; "
                 "all of them are in logs/dbt.log"
             )
+
+
+def _parsing() -> tuple[str, ...]:
+    """The option to parse anew after channel_costs.csv has changed.
+
+    What dbt saves of its last parse goes on naming the empty seed of `packages/no_costs` when a
+    folder of seeds gets its first channel_costs.csv, and the build would fail.
+    """
+    saved = Path(ROOT, os.environ.get("DBT_TARGET_PATH", "target"), "partial_parse.msgpack")
+    costs = seeds_folder() / "channel_costs.csv"
+    with suppress(OSError):
+        if saved.stat().st_mtime < costs.stat().st_mtime:
+            return ("--no-partial-parse",)
+    return ()
 
 
 def dbt(*arguments: str, **settings: str) -> int:
