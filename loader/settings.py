@@ -19,6 +19,7 @@ DEFAULT_MAX_REMOVED_CALLS = 20
 
 CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 ALERT_URL = "RINGOSTAT_ALERT_URL"
+VARS = "RINGOSTAT_VARS"
 FORMS_SECRET = "RINGOSTAT_FORMS_SECRET"  # noqa: S105 -- the name of a variable
 
 LOG_FORMATS = ("text", "json")
@@ -193,6 +194,13 @@ def forms_secret() -> str:
 def seeds_folder() -> Path:
     """The seeds' folder. A relative `RINGOSTAT_SEEDS` is below the project's root, as for dbt."""
     return ROOT / os.environ.get("RINGOSTAT_SEEDS", "seeds")
+
+
+def vars_file() -> Path | None:
+    """`RINGOSTAT_VARS`, a file of dbt vars; None if it is not set or empty. A relative path is
+    below the project's root, like that of the seeds."""
+    name = os.environ.get(VARS)
+    return ROOT / name if name else None
 
 
 def schema_prefix() -> str:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -21,9 +22,9 @@ from zoneinfo import ZoneInfo
 import click
 import psycopg
 
-from loader import alerts, csv_file, database, forms, settings
-from loader.commands import check, impact, lifecycle, logs, screen, seeds, suggest, xlsx
-from loader.commands.dbt import build
+from loader import ROOT, alerts, csv_file, database, forms, settings
+from loader.commands import check, impact, init, lifecycle, logs, screen, seeds, suggest, xlsx
+from loader.commands.dbt import build, read_vars
 from loader.commands.measure import measure
 from loader.commands.status import as_line, as_table, is_healthy, read_status, tracking_line
 from loader.errors import ConfigurationError, Failure, LoadError
@@ -111,6 +112,11 @@ def _fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
 )
 def main(verbose: bool, log_format: str | None) -> None:
     """Load Ringostat's calls into Postgres and build tables for BI."""
+    if not (ROOT / "dbt_project.yml").is_file():
+        raise ConfigurationError(
+            f"{ROOT} is not the project's folder: `ringostat` runs from a checkout, where "
+            "`make install` sets it up"
+        )
     logs.set_up(verbose, log_format or settings.log_format())
 
 
@@ -236,6 +242,7 @@ def run(full_refresh: bool, **options: Any) -> None:
     """
     alert = alerts.Alerts()
     with alert.watch(alerts.RUN):
+        read_vars()  # its faults before anything is loaded
         _check_csvs()
         is_loaded = _load_and_alert(alert, _print_of_run, options)
     with alert.watch(alerts.of_build()):
@@ -333,6 +340,30 @@ def sandbox(port: int) -> None:
         serve(demo_account(date.today()), port)
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}") from None
+
+
+@main.command("init")
+@click.argument(
+    "folder", default=".", type=click.Path(file_okay=False, path_type=Path), metavar="[FOLDER]"
+)
+def init_folder(folder: Path) -> None:
+    """Set up FOLDER, or this one, as your private repository: CSVs, vars, keys, a schedule.
+
+    What is yours then lives outside the project's folder, and an upgrade never touches it. Refuses
+    to overwrite a file.
+
+    \b
+    Example: ringostat init ~/our-ringostat
+    """
+    made = init.init(folder)
+    folder = folder.resolve()
+    click.echo(f"made in {folder}:")
+    for one in made:
+        click.echo(f"  {one.name:<33} {one.purpose}")
+    click.echo("next, once .env has your key and your Postgres:")
+    click.echo(f"  set -a && . {shlex.quote(str(folder / '.env'))} && set +a")
+    click.echo('  ringostat connect --name "My project" --time-zone Europe/Kyiv')
+    click.echo("  ringostat run")
 
 
 @main.command()

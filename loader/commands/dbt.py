@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -16,11 +17,12 @@ from pathlib import Path
 
 import click
 import psycopg
+import yaml  # type: ignore[import-untyped]
 
 from loader import ROOT, database
 from loader.commands import dbt_events, logs
 from loader.errors import ConfigurationError, LoadError
-from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET, seeds_folder
+from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET, VARS, seeds_folder, vars_file
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +83,39 @@ def dbt(*arguments: str, **settings: str) -> int:
     return _run(arguments, _environment(settings))
 
 
+def read_vars() -> dict[str, object]:
+    """The vars of the file that RINGOSTAT_VARS names; dbt checks their names and values.
+
+    Raises ConfigurationError if the file cannot be read.
+    """
+    file = vars_file()
+    if file is None:
+        return {}
+    try:
+        found = yaml.safe_load(file.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"{VARS}: {file}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{VARS}: {file}: not valid YAML: {reason}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise ConfigurationError(
+            f"{VARS}: {file}: must hold lines such as `ringostat_kpi_mode: primary`"
+        )
+    return found
+
+
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     inherited = database.child_environment(database.environment())
     kept = {
         name: value
         for name, value in inherited.items()
-        # dbt reads the salt from the warehouse, sends no alerts and receives no forms.
+        # dbt reads the salt from the warehouse, is given the vars, sends no alerts and receives no
+        # forms.
         if (not name.startswith("DBT_") or name in _HARMLESS)
-        and name not in (CALLER_SALT, ALERT_URL, FORMS_SECRET)
+        and name not in (CALLER_SALT, ALERT_URL, FORMS_SECRET, VARS)
     }
     return {**kept, **settings}
 
@@ -99,6 +126,9 @@ def _run(
     if importlib.util.find_spec("dbt.cli") is None:
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     is_watched = sys.stderr.isatty() and not is_logged
+    given = read_vars()
+    if given and "--vars" not in arguments:
+        arguments += ("--vars", json.dumps(given, default=str, ensure_ascii=False))
     options = [
         *(() if is_watched else _OFF_TERMINAL),
         *(dbt_events.OPTIONS if is_logged else ()),

@@ -20,6 +20,12 @@
             'RINGOSTAT_STALE_HOURS is ' ~ shown(stale_hours) ~ ', but must be a number of hours'
         ) -%}
     {%- endif -%}
+    {#- `ringostat` gives the file's vars to dbt, and does not pass on the variable. -#}
+    {%- if env_var('RINGOSTAT_VARS', '') and not invocation_args_dict.vars -%}
+        {%- do faults.append(
+            'RINGOSTAT_VARS is set, but dbt was given no vars: add --vars "$(cat "$RINGOSTAT_VARS")"'
+        ) -%}
+    {%- endif -%}
     {%- if faults -%}
         {%- do exceptions.raise_compiler_error(faults | join('\n')) -%}
     {%- endif -%}

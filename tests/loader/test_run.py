@@ -117,6 +117,36 @@ def test_faults_in_the_csvs_stop_it_before_anything_is_loaded(
     assert setting.conn.execute("select to_regclass('ringostat_raw.calls')").fetchone() == (None,)
 
 
+VARS = {
+    "not a mapping": ("primary", "must hold lines such as `ringostat_kpi_mode: primary`"),
+    "numbers for names": ("1: 2", "must hold lines such as `ringostat_kpi_mode: primary`"),
+    "not YAML": ("ringostat_kpi_mode: [all", "not valid YAML: "),
+    "no file": (None, "cannot be read: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), VARS.values(), ids=VARS)
+def test_a_file_of_vars_that_cannot_be_read_stops_it_before_anything_is_loaded(
+    setting: Setting,
+    built: list,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+    message: str,
+) -> None:
+    file = folder / "vars.yml"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("RINGOSTAT_VARS", str(file))
+    result = ringostat("run", "--until", "2024-02-01")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert f" ERROR RINGOSTAT_VARS: {file}: {message}" in line
+    assert result.stdout == ""
+    assert built == []
+    assert setting.api.requests == []
+
+
 def test_warnings_are_shown_and_stop_nothing(setting: Setting, built: list) -> None:
     with Path("static_channels.csv").open("a") as file:
         file.write('11111,dst,"1 ",s,t,c,,\n')

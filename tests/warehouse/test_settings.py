@@ -15,6 +15,7 @@ import yaml
 from psycopg import sql
 
 from loader import ROOT
+from loader.commands import dbt
 
 from .support import land, run_dbt, run_program
 
@@ -194,6 +195,36 @@ def test_names_and_values_of_dbt_project_yml_are_checked_too(
     assert "ringostat_unknown is not a setting: " in built.stdout
     assert 'ringostat_kpi_mode is "some", but must be one of all, ' in built.stdout
     assert "of_another_package" not in built.stdout
+
+
+def test_the_vars_of_a_file_of_the_users_reach_dbt(
+    raw: psycopg.Connection, dbt_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "vars.yml"
+    file.write_text(
+        "# ours\nringostat_kpi_mode: tagged\nringostat_unknown_campaign: Невідома «кампанія» 📞\n"
+    )
+    monkeypatch.setenv("RINGOSTAT_VARS", str(file))
+    monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target_of_a_file"))
+    assert dbt.dbt("build", "--quiet", "--exclude-resource-type", "test", "unit_test") == 0
+    found = raw.execute("select campaign, is_counted from ringostat_marts.fct_conversions")
+    assert found.fetchall() == [("Невідома «кампанія» 📞", False)]
+    file.write_text("# nothing yet\n")
+    assert dbt.dbt("seed", "--quiet") == 0
+
+
+def test_dbt_by_hand_without_the_vars_of_that_file_is_refused(
+    raw: psycopg.Connection, dbt_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "vars.yml"
+    file.write_text("ringostat_kpi_mode: all\n")
+    monkeypatch.setenv("RINGOSTAT_VARS", str(file))
+    refused = run_dbt(dbt_folder, "seed")
+    assert refused.returncode != 0
+    advice = 'but dbt was given no vars: add --vars "$(cat "$RINGOSTAT_VARS")"'
+    assert f"RINGOSTAT_VARS is set, {advice}" in refused.stdout
+    seeded = run_dbt(dbt_folder, "seed", "--vars", file.read_text())
+    assert seeded.returncode == 0, seeded.stdout
 
 
 def default_values() -> dict[str, Any]:
