@@ -19,7 +19,7 @@ _SEEDS = (
     ("channel_costs", COST_COLUMNS, "what static channels cost"),
 )
 
-# In env.example, where the folder's path goes in `.env`.
+# In .env.example, where the folder's path goes in `.env`.
 _PLACE = "/path/to/this/folder"
 
 
@@ -36,16 +36,20 @@ def files(folder: Path) -> Iterator[Made]:
     """What `init` makes in `folder`, an absolute path."""
     for seed, columns, purpose in _SEEDS:
         yield Made(f"seeds/{seed}.csv", purpose, ",".join(columns) + "\n")
-    yield Made("vars.yml", "how conversions are counted and named", _template("vars.yml"))
-    example = _template("env.example")
+    yield Made(
+        "vars.yml", "how conversions are counted and named", _read("hosting/repository/vars.yml")
+    )
+    example = _read(".env.example")
     yield Made(".env", "keys and Postgres: git ignores it", example.replace(_PLACE, str(folder)))
     yield Made(".env.example", "the lines of .env, without keys", example)
-    yield Made(".gitignore", "what must not be committed", _template("gitignore"))
+    yield Made(".gitignore", "what must not be committed", _read("hosting/repository/gitignore"))
     workflow = ".github/workflows/ringostat.yml"
     yield Made(
-        workflow, "a run each hour on GitHub, if you want it", _read("github-actions/ringostat.yml")
+        workflow,
+        "a run each hour on GitHub, if you want it",
+        _read("hosting/github-actions/ringostat.yml"),
     )
-    yield Made("README.md", "for your colleagues", _template("README.md"))
+    yield Made("README.md", "for your colleagues", _read("hosting/repository/README.md"))
 
 
 def init(folder: Path) -> list[Made]:
@@ -85,9 +89,5 @@ def _write(file: Path, text: str) -> None:
         opened.write(text)
 
 
-def _template(name: str) -> str:
-    return _read(f"repository/{name}")
-
-
 def _read(name: str) -> str:
-    return (ROOT / "hosting" / name).read_text(encoding="utf-8")
+    return (ROOT / name).read_text(encoding="utf-8")
