@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Where a virtual environment was moved with its folder: the programs in there name the old path.
 moved = $(if $(wildcard $1),$(shell grep -qsF '$(realpath $1)/bin/python' $1/bin/pip || echo moved))
 
-.PHONY: help demo bench bi docs install test test-all test-bi lint lock lock-bench lock-bi clean distclean moved
+.PHONY: help demo bench bi docs install test test-all test-bi test-hosting lint lock lock-bench lock-bi clean distclean moved
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
 	@$(BIN)/python -m loader demo
@@ -50,6 +50,13 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@.venv-bench/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
+# Not locked, and nothing but a test uses them: they have hundreds of packages.
+.venv-dagster/installed .venv-airflow/installed: .venv-%/installed: hosting/%/requirements.txt
+	@test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	@echo 'Installing $* into .venv-$* ...' >&2
+	@.venv-$*/bin/python -m pip --quiet --disable-pip-version-check install -r $<
+	@touch $@
+
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	@echo 'Installing the tools for tests ...' >&2
 	@$(PIP) install --require-hashes -r requirements-dev.lock
@@ -66,6 +73,9 @@ test-all: lint ## the slow tests too
 test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard*.png
 	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo 'Chromium is missing: apt-get install chromium chromium-driver' >&2; exit 2; }
 	$(BIN)/python -m pytest -m bi tests/bi
+
+test-hosting: .venv/installed-dev .venv-dagster/installed .venv-airflow/installed ## the recipes for Dagster and Airflow, in both; 10 minutes
+	$(BIN)/python -m pytest tests/hosting/test_orchestrators.py
 
 lint: .venv/installed-dev ## ruff and mypy; sqlfluff and a strict dbt parse are among the tests
 	$(BIN)/python -m ruff check .
@@ -89,7 +99,7 @@ lock-bi:
 clean: ## stop the embedded Postgres and remove what was built; its data in .postgres stay
 	@test ! -e .postgres/postmaster.pid || env -u PGHOST $(BIN)/python -m loader db stop \
 	    || echo 'The embedded Postgres may still run: make install, then make clean again' >&2
-	rm -rf .venv .venv-bi .venv-bench .superset site target logs
+	rm -rf .venv .venv-airflow .venv-bench .venv-bi .venv-dagster .superset site target logs
 
 distclean: ## clean, and delete the embedded Postgres with its data; asks first (YES=1: does not)
 	@test ! -e .postgres || $(MAKE) --no-print-directory install

@@ -76,6 +76,26 @@ def test_the_csvs_are_checked_in_the_new_folder(ours: Path) -> None:
     assert checked.stdout.startswith("seeds/static_channels.csv:2:"), checked.stdout
 
 
+def test_the_line_of_the_crontab_works_in_a_bare_environment(ours: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs/hosting.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"<!-- crontab -->\n```console\n(.*)\n```", page)
+    *when, command = line.split(maxsplit=5)
+    assert when == ["17", "*", "*", "*", "*"]
+    sham = tmp_path / "ringostat"
+    sham.write_text('#!/bin/sh\necho "$RINGOSTAT_SEEDS|$RINGOSTAT_VARS|$PGPORT|$*" >&2\n')
+    sham.chmod(0o755)
+    for theirs, here in (
+        ("/srv/our-ringostat/.env", f"'{ours}/.env'"),
+        ("/opt/ringostat-marts/.venv/bin/ringostat", str(sham)),
+        ("/var/log/ringostat.log", str(tmp_path / "log")),
+    ):
+        assert theirs in command
+        command = command.replace(theirs, here)
+    # cron mails what is printed: nothing.
+    assert subprocess.check_output(["sh", "-c", command], env={}, stderr=subprocess.STDOUT) == b""
+    assert (tmp_path / "log").read_text() == f"{ours}/seeds|{ours}/vars.yml|5432|run\n"
+
+
 def test_it_says_what_it_made_and_what_comes_next(tmp_path: Path) -> None:
     made = ringostat("init", str(tmp_path / "ours"))
     listed = re.findall(r"^  (\S+) {2,}\S", made.stdout, re.MULTILINE)
