@@ -1,7 +1,7 @@
 # The loader and the dbt project, for `ringostat run` on a schedule: see docs/hosting.md.
 #
 #     docker build --tag ringostat-marts .
-#     docker run --rm ringostat-marts ringostat demo
+#     docker run --rm --shm-size 256m ringostat-marts ringostat demo
 
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /opt/ringostat-marts
