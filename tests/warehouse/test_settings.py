@@ -197,33 +197,42 @@ def test_names_and_values_of_dbt_project_yml_are_checked_too(
     assert "of_another_package" not in built.stdout
 
 
-def test_the_vars_of_a_file_of_the_users_reach_dbt(
-    raw: psycopg.Connection, dbt_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+# One content and one target for both tests: dbt parses the whole project for each set of vars.
+OWN_VARS = (
+    "# ours\nringostat_kpi_mode: tagged\nringostat_unknown_campaign: Невідома «кампанія» 📞\n"
+)
+
+
+@pytest.fixture
+def own_vars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of the user's, named by RINGOSTAT_VARS."""
     file = tmp_path / "vars.yml"
-    file.write_text(
-        "# ours\nringostat_kpi_mode: tagged\nringostat_unknown_campaign: Невідома «кампанія» 📞\n"
-    )
+    file.write_text(OWN_VARS, encoding="utf-8")
     monkeypatch.setenv("RINGOSTAT_VARS", str(file))
+    return file
+
+
+def test_the_vars_of_a_file_of_the_users_reach_dbt(
+    own_vars: Path, raw: psycopg.Connection, dbt_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target_of_a_file"))
     assert dbt.dbt("build", "--quiet", "--exclude-resource-type", "test", "unit_test") == 0
     found = raw.execute("select campaign, is_counted from ringostat_marts.fct_conversions")
     assert found.fetchall() == [("Невідома «кампанія» 📞", False)]
-    file.write_text("# nothing yet\n")
+    own_vars.write_text("# nothing yet\n")
+    monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target"))
     assert dbt.dbt("seed", "--quiet") == 0
 
 
 def test_dbt_by_hand_without_the_vars_of_that_file_is_refused(
-    raw: psycopg.Connection, dbt_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_vars: Path, raw: psycopg.Connection, dbt_folder: Path
 ) -> None:
-    file = tmp_path / "vars.yml"
-    file.write_text("ringostat_kpi_mode: all\n")
-    monkeypatch.setenv("RINGOSTAT_VARS", str(file))
     refused = run_dbt(dbt_folder, "seed")
     assert refused.returncode != 0
     advice = 'but dbt was given no vars: add --vars "$(cat "$RINGOSTAT_VARS")"'
     assert f"RINGOSTAT_VARS is set, {advice}" in refused.stdout
-    seeded = run_dbt(dbt_folder, "seed", "--vars", file.read_text())
+    target = ("--target-path", str(dbt_folder / "target_of_a_file"))
+    seeded = run_dbt(dbt_folder, "seed", "--vars", own_vars.read_text(encoding="utf-8"), *target)
     assert seeded.returncode == 0, seeded.stdout
 
 
