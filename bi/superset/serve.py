@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def free_port(text: str) -> int:
-    """The port to serve on; 0 is any free one. Superset itself would find it taken a minute later."""
+    """The port to serve on (0: any free one). Superset would find it taken a minute later."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ConfigurationError(f"PORT is {text!r}: it must be a number from 0 to 65535")
     with socket.socket() as trial:
