@@ -16,12 +16,11 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import yaml
-
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.append(str(ROOT))
 
+from bi.superset.bundle import assets  # noqa: E402
 from loader import settings  # noqa: E402
 from loader.errors import ConfigurationError  # noqa: E402
 
@@ -107,15 +106,9 @@ def import_assets(language: str) -> None:
     from superset.commands.importers.v1.assets import ImportAssetsCommand
     from superset.connectors.sqla.models import SqlaTable
     from superset.utils.core import override_user
-    from words import translated
 
-    marts = settings.schema("marts")
-    assets = {}
-    for file in (HERE / "assets").rglob("*.yaml"):
-        asset = yaml.safe_load(file.read_text(encoding="utf-8").replace("ringostat_marts", marts))
-        assets[str(file.relative_to(HERE / "assets"))] = yaml.safe_dump(translated(asset, language))
     with override_user(security_manager.find_user(LOGIN)):
-        ImportAssetsCommand(assets).run()
+        ImportAssetsCommand(assets(language)).run()
         for dataset in db.session.query(SqlaTable):
             dataset.fetch_metadata()  # the columns, with the descriptions that dbt stored
         db.session.commit()

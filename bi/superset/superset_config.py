@@ -9,8 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from words import NUMBERS, WEEKDAYS, word
-
+from bi.superset.words import NUMBERS, WEEKDAYS, word
 from loader import settings
 
 HOME = Path(os.environ["SUPERSET_HOME"])

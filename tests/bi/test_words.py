@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +116,15 @@ def test_codes_in_sql_stay_as_they_are_and_their_labels_change() -> None:
     assert translated({"sql": "select 'it''s', 'Forms'"}, "uk") == {
         "sql": "select 'it''s', 'Заявки з форм'"
     }
+
+
+def test_a_bundle_for_another_superset_has_the_language_and_the_schema(tmp_path: Path) -> None:
+    file = tmp_path / "assets.zip"
+    command = [sys.executable, "-m", "bi.superset.bundle", file]
+    environment = {**os.environ, "RINGOSTAT_LANG": "uk", "RINGOSTAT_SCHEMA": "own"}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    with zipfile.ZipFile(file) as bundle:
+        assert len(bundle.namelist()) == len(ASSETS)
+        pools = yaml.safe_load(bundle.read("assets/datasets/warehouse/unmapped_pools.yaml"))
+    assert pools["schema"] == "own_marts"
+    assert "then 'схожі літери'" in pools["sql"]
