@@ -15,8 +15,8 @@ help: ## list the targets
 demo: .venv/installed ## load a bundled sandbox account, build the marts, show them
 	@$(BIN)/python -m loader demo
 
-bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088
-	@$(BIN)/python -m bi.warehouse .venv-bi/bin/python bi/superset/serve.py
+bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088; PORT=8090 for another port
+	@$(BIN)/python -m bi.warehouse .venv-bi/bin/python bi/superset/serve.py $(if $(PORT),--port '$(PORT)')
 
 docs: .venv/installed ## the project's documentation as one page, site/index.html
 	@$(BIN)/python -m bi.docs

@@ -53,6 +53,7 @@ def errors_as_exit_codes() -> Iterator[None]:
 
 def main() -> None:
     with errors_as_exit_codes():
+        settings.language()  # a wrong one is told before the demo is built
         choose()
     os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - the command takes this process's place
 

@@ -23,6 +23,7 @@ VARS = "RINGOSTAT_VARS"
 FORMS_SECRET = "RINGOSTAT_FORMS_SECRET"  # noqa: S105 -- the name of a variable
 
 LOG_FORMATS = ("text", "json")
+LANGUAGES = ("en", "ru", "uk")
 
 
 def api_url() -> str:
@@ -161,11 +162,19 @@ def proves_row_cap() -> bool:
 
 def log_format() -> str:
     """`RINGOSTAT_LOG_FORMAT`: `text` or `json`."""
-    value = os.environ.get("RINGOSTAT_LOG_FORMAT") or "text"
-    if value not in LOG_FORMATS:
-        raise ConfigurationError(
-            f"RINGOSTAT_LOG_FORMAT is {value!r}: it must be one of {', '.join(LOG_FORMATS)}"
-        )
+    return _one_of("RINGOSTAT_LOG_FORMAT", LOG_FORMATS)
+
+
+def language() -> str:
+    """`RINGOSTAT_LANG`: the language of the dashboard."""
+    return _one_of("RINGOSTAT_LANG", LANGUAGES)
+
+
+def _one_of(variable: str, values: tuple[str, ...]) -> str:
+    """The variable's text; the first of `values` if it is not set or empty."""
+    value = os.environ.get(variable) or values[0]
+    if value not in values:
+        raise ConfigurationError(f"{variable} is {value!r}: it must be one of {', '.join(values)}")
     return value
 
 

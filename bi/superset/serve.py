@@ -11,21 +11,33 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.append(str(ROOT))
+
+from bi.superset.bundle import assets  # noqa: E402
+from loader import settings  # noqa: E402
+from loader.errors import ConfigurationError  # noqa: E402
 
 LOGIN = "admin"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=8088)
+    parser.add_argument("--port", default="8088")
     parser.add_argument("--home", type=Path, default=ROOT / ".superset")
     arguments = parser.parse_args()
+    try:
+        language = settings.language()
+        port = free_port(arguments.port)
+    except ConfigurationError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
     arguments.home.mkdir(mode=0o700, exist_ok=True)
     os.environ["SUPERSET_HOME"] = str(arguments.home)
@@ -42,9 +54,9 @@ def main() -> None:
         app = create_app()
         with app.app_context():
             password = prepare()
-            import_assets()
+            import_assets(language)
 
-    server = make_server("127.0.0.1", arguments.port, app, threaded=True)
+    server = make_server("127.0.0.1", port, app, threaded=True)
     print(f"http://127.0.0.1:{server.port}/superset/dashboard/conversions/")
     print(f"login {LOGIN}, password {password}", flush=True)
     print("Ctrl-C ends it.", file=sys.stderr)
@@ -52,6 +64,22 @@ def main() -> None:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+
+
+def free_port(text: str) -> int:
+    """The port to serve on (0: any free one). Superset would find it taken a minute later."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ConfigurationError(f"PORT is {text!r}: it must be a number from 0 to 65535")
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            raise ConfigurationError(
+                f"port {text} cannot be used ({error.strerror}): choose another, e.g. "
+                "`make bi PORT=8090`"
+            ) from None
+    return int(text)
 
 
 def prepare() -> str:
@@ -72,22 +100,15 @@ def prepare() -> str:
     return password
 
 
-def import_assets() -> None:
+def import_assets(language: str) -> None:
     """Creates or updates database, datasets, charts and dashboard from the files in `assets/`."""
     from superset import db, security_manager
     from superset.commands.importers.v1.assets import ImportAssetsCommand
     from superset.connectors.sqla.models import SqlaTable
     from superset.utils.core import override_user
 
-    marts = f"{os.environ.get('RINGOSTAT_SCHEMA', 'ringostat')}_marts"
-    assets = {
-        str(file.relative_to(HERE / "assets")): file.read_text(encoding="utf-8").replace(
-            "ringostat_marts", marts
-        )
-        for file in (HERE / "assets").rglob("*.yaml")
-    }
     with override_user(security_manager.find_user(LOGIN)):
-        ImportAssetsCommand(assets).run()
+        ImportAssetsCommand(assets(language)).run()
         for dataset in db.session.query(SqlaTable):
             dataset.fetch_metadata()  # the columns, with the descriptions that dbt stored
         db.session.commit()

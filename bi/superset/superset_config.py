@@ -7,6 +7,10 @@ import logging
 import os
 import secrets
 from pathlib import Path
+from typing import Any
+
+from bi.superset.words import NUMBERS, WEEKDAYS, word
+from loader import settings
 
 HOME = Path(os.environ["SUPERSET_HOME"])
 
@@ -41,6 +45,25 @@ TALISMAN_CONFIG = {
     "force_https": False,  # there is no certificate for 127.0.0.1
     "session_cookie_secure": False,
 }
+
+# The headline numbers are of a kind of chart that is behind this flag.
+FEATURE_FLAGS = {"CHART_PLUGINS_EXPERIMENTAL": True}
+
+BABEL_DEFAULT_LOCALE = settings.language()
+# Its pages need the language to be one of these. With one there is no menu to choose another.
+LANGUAGES = {BABEL_DEFAULT_LOCALE: {"flag": "", "name": BABEL_DEFAULT_LOCALE}}
+# A cookie keeps the language it began with, so each language has its own.
+SESSION_COOKIE_NAME = f"session_{BABEL_DEFAULT_LOCALE}"
+if BABEL_DEFAULT_LOCALE != "en":
+    D3_FORMAT = NUMBERS
+    D3_TIME_FORMAT = {"shortDays": WEEKDAYS[BABEL_DEFAULT_LOCALE]}
+
+
+def SQL_QUERY_MUTATOR(sql: str, **_: Any) -> str:  # noqa: N802
+    """Superset writes this label into its SQL in English only."""
+    others = word("Others", BABEL_DEFAULT_LOCALE)
+    return sql.replace("'Others'", f"'{others}'")
+
 
 # One process: counting in memory is enough.
 RATELIMIT_STORAGE_URI = "memory://"
