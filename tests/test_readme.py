@@ -54,7 +54,7 @@ def test_the_commands_of_the_readme_work(copy: Path, monkeypatch: pytest.MonkeyP
     for variable in list(os.environ):
         if variable.startswith(("PG", "DBT_")):
             monkeypatch.delenv(variable)
-    account = demo_account(datetime.now(timezone.utc).date())
+    account = demo_account(datetime.now(timezone.utc))
     with Sandbox(account) as sandbox:
         monkeypatch.setenv("RINGOSTAT_API_URL", sandbox.url)
         monkeypatch.setenv("RINGOSTAT_AUTH_KEY", account[0].auth_key)

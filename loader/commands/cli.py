@@ -14,7 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -337,7 +337,7 @@ def sandbox(port: int) -> None:
     Example: ringostat sandbox --port 8765
     """
     try:
-        serve(demo_account(date.today()), port)
+        serve(demo_account(datetime.now(timezone.utc)), port)
     except OSError as error:
         raise ConfigurationError(f"port {port} cannot be used: {error.strerror}") from None
 

@@ -54,14 +54,14 @@ def demo() -> None:
     the load or the build fails.
     """
     notes = screen.console(stderr=True)
-    today = datetime.now(timezone.utc).date()
-    with Sandbox(demo_account(today)) as sandbox, _settings(sandbox):
+    now = datetime.now(timezone.utc)
+    with Sandbox(demo_account(now)) as sandbox, _settings(sandbox):
         warehouse = database.environment()
         if not database.is_embedded() or warehouse["PGDATABASE"] != DATABASE:
             raise ConfigurationError(f"the demo writes only to its own database, {DATABASE}")
         with database.connect(warehouse) as conn:
             forget_other_editions(conn)
-            write_spend(conn, demo_spend(today))
+            write_spend(conn, demo_spend(now.date()))
         with screen.progress() as bar:
             results = load_projects(choose(read_projects(), ()), bar=bar)
         for loaded in results:

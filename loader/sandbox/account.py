@@ -209,22 +209,25 @@ MISSED_BY_THE_CLIENT = {
 CATEGORIES = {1: 30, 2: 25, 3: 20, 4: 15, 5: 10}
 
 
-def demo_account(today: date) -> list[SandboxProject]:
-    """The two projects with the calls of the 120 days before `today`, without `today` itself.
+def demo_account(now: datetime) -> list[SandboxProject]:
+    """The two projects with the calls of the 120 days before today, without today itself.
 
-    Days are days in the project's zone. A `today` of UTC is never ahead of either zone.
+    Days are days in the project's zone: in the evening of UTC it is already tomorrow in Almaty, and
+    an account that ended with the day of UTC would have been silent for a day.
     """
-    return [
-        SandboxProject(
-            project_id=business.project_id,
-            auth_key=f"sandbox-key-{business.project_id}",
-            time_zone=business.time_zone,
-            calls=_calls(business, today - timedelta(days=DAYS), today),
-            refused_fields=business.refused_fields,
-            staff=_staff(business),
-        )
-        for business in (CLINIC, DEALER)
-    ]
+    return [_project(business, now) for business in (CLINIC, DEALER)]
+
+
+def _project(business: Business, now: datetime) -> SandboxProject:
+    today = now.astimezone(ZoneInfo(business.time_zone)).date()
+    return SandboxProject(
+        project_id=business.project_id,
+        auth_key=f"sandbox-key-{business.project_id}",
+        time_zone=business.time_zone,
+        calls=_calls(business, today - timedelta(days=DAYS), today),
+        refused_fields=business.refused_fields,
+        staff=_staff(business),
+    )
 
 
 def _staff(business: Business) -> list[dict[str, object]]:

@@ -23,6 +23,7 @@ from loader.sandbox import SEEDS, Sandbox, SandboxProject, demo_account, demo_sp
 
 KEY = "sandbox-key-1"
 TODAY = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 
 DEAD_POOL = "Сітілайт біля метро"
@@ -460,7 +461,7 @@ def test_serve_says_how_to_ask_it_and_ends_on_ctrl_c():
 
 @pytest.fixture(scope="module")
 def account() -> list[SandboxProject]:
-    return demo_account(TODAY)
+    return demo_account(NOW)
 
 
 @pytest.fixture(scope="module")
@@ -493,14 +494,21 @@ def test_the_account_holds_about_20_000_calls_of_120_whole_days_before_today(acc
     assert [one.time_zone for one in account] == ["Europe/Kyiv", "Asia/Almaty"]
 
 
+def test_the_account_ends_with_yesterday_in_each_projects_zone():
+    """20:00 UTC: in Kyiv it is still the same day, in Almaty it is tomorrow."""
+    kyiv, almaty = demo_account(NOW.replace(hour=20))
+    assert max(row["calldate"] for row in kyiv.calls)[:10] == "2026-11-22"
+    assert max(row["calldate"] for row in almaty.calls)[:10] == "2026-11-23"
+
+
 def test_a_day_has_the_same_calls_whenever_it_is_asked_for(account):
-    for now, later in zip(account, demo_account(TODAY + timedelta(days=30)), strict=True):
+    for now, later in zip(account, demo_account(NOW + timedelta(days=30)), strict=True):
         first_day = (TODAY - timedelta(days=90)).isoformat()
         kept = [row for row in now.calls if row["calldate"] >= first_day][:-1]  # it still rings
         assert len(kept) > 5_000
         kept, asked_later = without_what_broke(kept), without_what_broke(later.calls)
         assert asked_later[: len(kept)] == kept
-    assert demo_account(TODAY) == account
+    assert demo_account(NOW) == account
 
 
 def without_what_broke(calls: list[dict[str, object]]) -> list[dict[str, object]]:
