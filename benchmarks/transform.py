@@ -292,7 +292,7 @@ class Days:
                 now(),
                 'loaded',
                 now()
-            from generate_series(%s, %s) as project_id
+            from generate_series(%s::bigint, %s) as project_id
             on conflict (project_id) do update set loaded = excluded.loaded
             """,
             [self._calls * timedelta(seconds=32), PROJECTS.start, PROJECTS.stop - 1],
