@@ -22,9 +22,14 @@ log = logging.getLogger(__name__)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 
-# In int_contacts: the column that identifies a contact, and the watermark.
+# In int_contacts: the column that identifies a contact.
 _CONTACT_KEY = "contact_id"
-_CLOCK = "staged_at"
+# The watermark of the tables that are computed anew after a deletion.
+_CLOCKS = {
+    "int_contacts": "staged_at",
+    "int_attribution": "staged_at",
+    "int_conversions_daily": "written_at",
+}
 
 # As in the macro public_id: what the marts show instead of an id that is a hash.
 _PUBLIC_ID = sql.SQL(
@@ -225,6 +230,7 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
                     conn.execute(query.format(*names), [project.project_id, ids])
         _delete_from_int_contacts(conn, contacts, stored)
         _delete_unused_keys(conn, project, stored)
+        _work_out_again(conn, project, stored)
 
 
 def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
@@ -316,12 +322,22 @@ def _delete_from_int_contacts(
         sql.SQL("delete from {table} where project_id = %s and {key} = any(%s)").format(**names),
         [project_id, keys],
     )
-    _work_out_again(conn, table, project_id)
 
 
-def _work_out_again(conn: psycopg.Connection, table: tuple[str, str], project_id: int) -> None:
+def _work_out_again(
+    conn: psycopg.Connection, project: Project, stored: set[tuple[str, str]]
+) -> None:
     """Makes the next build compute all rows of the project again: its newest rows are then made
     with no settings that the build knows."""
+    for name, clock in _CLOCKS.items():
+        table = (settings.schema("intermediate"), name)
+        if table in stored:
+            _forget_what_it_was_made_with(conn, project, table, clock)
+
+
+def _forget_what_it_was_made_with(
+    conn: psycopg.Connection, project: Project, table: tuple[str, str], clock: str
+) -> None:
     conn.execute(
         sql.SQL(
             """
@@ -332,8 +348,8 @@ def _work_out_again(conn: psycopg.Connection, table: tuple[str, str], project_id
                     select max({clock}) from {table} where project_id = %(project_id)s
                 )
             """
-        ).format(table=sql.Identifier(*table), clock=sql.Identifier(_CLOCK)),
-        {"project_id": project_id},
+        ).format(table=sql.Identifier(*table), clock=sql.Identifier(clock)),
+        {"project_id": project.project_id},
     )
 
 
@@ -360,8 +376,6 @@ def _delete_unused_keys(
         if (intermediate, name) in stored:
             table = sql.Identifier(intermediate, name)
             conn.execute(query.format(table, used), {"project_id": project.project_id})
-    if (intermediate, "int_attribution") in stored:
-        _work_out_again(conn, (intermediate, "int_attribution"), project.project_id)
 
 
 # ------------------------------------------------------------------------------------------ both

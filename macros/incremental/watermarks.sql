@@ -10,18 +10,19 @@
                project is read again. So each run must write the newest rows of a project.
     newest     a column that picks one newest row among rows of one moment: with it, only that row
                must be written. It is an output column too.
+    clock      the column of time: `written_at` of models that read int_contacts.
 #}
-{% macro watermarks(projects, made_with=none, newest=none) %}
+{% macro watermarks(projects, made_with=none, newest=none, clock='staged_at') %}
     select
         projects.project_id,
         {{ 'newest.' ~ newest ~ ',' if newest }}
-        coalesce(newest.staged_at, '-infinity') as staged_at
+        coalesce(newest.{{ clock }}, '-infinity') as {{ clock }}
     from {{ projects }} as projects
     left join lateral (
         select *
         from {{ this }} as taken
         where taken.project_id = projects.project_id
-        order by taken.staged_at desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
+        order by taken.{{ clock }} desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
         limit 1
     ) as newest
         on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}
@@ -36,7 +37,7 @@
     it expect few rows. Without either it reads the whole table (at 1,000,000 calls 0.35 s instead
     of 0.02 s, and growing).
 #}
-{% macro arrived_after_watermark(relation) -%}
+{% macro arrived_after_watermark(relation, clock='staged_at') -%}
     select arrived.*
     from watermarks
     cross join lateral (
@@ -44,8 +45,8 @@
         from {{ relation }} as candidates
         where
             candidates.project_id = watermarks.project_id
-            and candidates.staged_at > watermarks.staged_at
-            and candidates.staged_at <= 'infinity'
+            and candidates.{{ clock }} > watermarks.{{ clock }}
+            and candidates.{{ clock }} <= 'infinity'
         offset 0
     ) as arrived
 {%- endmacro %}

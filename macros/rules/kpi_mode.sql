@@ -19,3 +19,13 @@
         when 'tagged_primary' then {{ is_tagged }} and {{ is_primary }}
     end
 {%- endmacro %}
+
+
+{# Of a measure that is stored for each mode, the one that the project's mode counts. #}
+{% macro of_kpi_mode(mode, measure) -%}
+    case {{ mode }}
+        {% for one in kpi_modes() -%}
+        when '{{ one }}' then {{ measure }}_{{ one }}
+        {% endfor -%}
+    end
+{%- endmacro %}

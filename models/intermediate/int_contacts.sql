@@ -30,7 +30,8 @@
         indexes=[
             {'columns': ['project_id', 'contact_id'], 'unique': true},
             {'columns': ['project_id', 'staged_at']},
-            {'columns': ['conversion_date']},
+            {'columns': ['project_id', 'written_at']},
+            {'columns': ['conversion_date', 'project_id']},
         ],
         pre_hook="{{ require_caller_salt(source('ringostat', 'settings')) }}",
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
@@ -234,4 +235,12 @@ final as (
     from with_history
 )
 
-select * from final
+{% if is_incremental() -%}
+{{ changed_rows('final') }}
+{%- else -%}
+select
+    *,
+    null::text as earlier_dates,
+    {{ written_at() }} as written_at
+from final
+{%- endif %}

@@ -2,8 +2,8 @@
 with
 
 conversions as (
-    select * from {{ ref('int_contacts') }}
-    where is_conversion
+    select * from {{ ref('int_conversions_daily') }}
+    where conversions_all > 0
 ),
 
 days as (

@@ -10,8 +10,7 @@
 -- A campaign whose spend names no project belongs to the one project whose labels it matches. If it
 -- matches labels of several, it belongs to none.
 --
--- A table, replaced on each run: finding the labels reads all conversions (1 s at 1,000,000 calls).
--- Without any spend it is empty and costs nothing.
+-- A table, replaced on each run. Without any spend it is empty and costs nothing.
 {{
     config(
         materialized='incremental',
@@ -29,33 +28,21 @@ spend as (
     select * from {{ ref('stg_ads__spend') }}
 ),
 
-labelled as (
-    select
-        conversions.project_id,
-        {{ label_or_unknown('attribution') }}
-    from {{ ref('int_contacts') }} as conversions
-    inner join {{ ref('int_attribution') }} as attribution
-        on
-            conversions.project_id = attribution.project_id
-            and conversions.attribution_key = attribution.attribution_key
-            and conversions.conversion_date >= attribution.starts_on
-            and conversions.conversion_date < attribution.ends_before
-    where
-        conversions.is_conversion
-        and (
-            exists (select from {{ ref('stg_ads__spend') }})
-            or exists (select from {{ ref('stg_config__channel_costs') }})
-        )
-),
-
 labels as (
     select
         project_id,
         traffic_source,
         traffic_type,
         campaign,
-        count(*) as conversions
-    from labelled
+        sum(conversions_all)::bigint as conversions
+    from {{ ref('int_conversions_daily') }}
+    where
+        has_labels
+        and conversions_all > 0
+        and (
+            exists (select from {{ ref('stg_ads__spend') }})
+            or exists (select from {{ ref('stg_config__channel_costs') }})
+        )
     group by project_id, traffic_source, traffic_type, campaign
 ),
 

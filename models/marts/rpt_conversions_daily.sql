@@ -1,44 +1,43 @@
 with
 
-conversions as (
-    select * from {{ ref('fct_conversions') }}
+daily as (
+    select * from {{ ref('int_conversions_daily') }}
+    where has_labels and conversions_all > 0
+),
+
+projects as (
+    select * from {{ ref('stg_config__projects') }}
 ),
 
 final as (
     select
-        conversion_date,
-        project_id,
-        project_name,
-        conversion_type,
-        traffic_source,
-        traffic_type,
-        campaign,
+        daily.conversion_date,
+        daily.project_id,
+        projects.project_name,
+        daily.conversion_type,
+        daily.traffic_source,
+        daily.traffic_type,
+        daily.campaign,
 
         -- by the project's KPI mode, and by each of the modes
-        count(*) filter (where is_counted) as conversions,
-        count(*) as conversions_all,
-        count(*) filter (where is_tagged) as conversions_tagged,
-        count(*) filter (where is_primary) as conversions_primary,
-        count(*) filter (where is_tagged and is_primary) as conversions_tagged_primary,
+        {{ of_kpi_mode('projects.kpi_mode', 'daily.conversions') }} as conversions,
+        daily.conversions_all,
+        daily.conversions_tagged,
+        daily.conversions_primary,
+        daily.conversions_tagged_primary,
 
         -- of all conversions
-        count(*) filter (where is_answered) as answered,
-        count(*) filter (where not is_answered) as missed,
-        coalesce(sum(talk_seconds), 0)::bigint as talk_seconds,
-        count(distinct caller_key) as unique_callers,
-        count(*) filter (where is_answered is null and conversion_type <> 'form') as in_progress,
+        daily.answered,
+        daily.missed,
+        daily.talk_seconds,
+        daily.unique_callers,
+        daily.in_progress,
 
         -- of those that the KPI mode counts
-        coalesce(sum(category_value) filter (where is_counted), 0) as category_value
-    from conversions
-    group by
-        conversion_date,
-        project_id,
-        project_name,
-        conversion_type,
-        traffic_source,
-        traffic_type,
-        campaign
+        {{ of_kpi_mode('projects.kpi_mode', 'daily.category_value') }} as category_value
+    from daily
+    inner join projects
+        on daily.project_id = projects.project_id
 )
 
 select * from final

@@ -3,7 +3,7 @@
 with
 
 conversions as (
-    select * from {{ ref('fct_conversions') }}
+    select * from {{ ref('rpt_conversions_daily') }}
 ),
 
 lost_requests as (
@@ -38,18 +38,17 @@ by_label as (
         traffic_source,
         traffic_type,
         campaign,
-        count(*) filter (where is_counted) as conversions,
-        count(*) as conversions_all,
-        count(*) filter (where is_tagged) as conversions_tagged,
-        count(*) filter (where is_primary) as conversions_primary,
-        count(*) filter (where is_tagged and is_primary) as conversions_tagged_primary,
-        coalesce(sum(category_value) filter (where is_counted), 0) as category_value,
-        count(*) filter (where not is_answered) as missed,
+        conversions,
+        conversions_all,
+        conversions_tagged,
+        conversions_primary,
+        conversions_tagged_primary,
+        category_value,
+        missed,
         0 as lost,
         null::numeric as spend,
         null as spend_match
     from conversions
-    group by project_id, conversion_date, traffic_source, traffic_type, campaign
     union all
     select
         project_id,

@@ -22,7 +22,10 @@ reported as (
         ) + (
             select coalesce(sum(costs.cost), 0) from {{ ref('stg_config__channel_costs') }} as costs
         ) as spend,
-        (select count(*) from {{ ref('fct_conversions') }}) as conversions
+        (
+            select coalesce(sum(daily.conversions_all), 0)
+            from {{ ref('rpt_conversions_daily') }} as daily
+        ) as conversions
 )
 
 select

@@ -1,6 +1,27 @@
 -- One dashboard shows the daily table and the fact table side by side: if a measure differs between
 -- them, users trust neither.
+--
+-- Projects whose daily numbers wait for a build are left out: somebody builds beside this build, or
+-- has just deleted a client's contacts.
 with
+
+waiting as (
+    select newest.project_id
+    from (
+        select distinct on (project_id) *
+        from {{ ref('int_conversions_daily') }}
+        order by project_id, written_at desc
+    ) as newest
+    where
+        newest.made_with is null
+        or exists (
+            select
+            from {{ ref('int_contacts') }} as contacts
+            where
+                contacts.project_id = newest.project_id
+                and contacts.written_at > newest.written_at
+        )
+),
 
 in_daily as (
     select
@@ -42,4 +63,6 @@ select
     to_jsonb(in_fact) as in_fact
 from in_daily
 full join in_fact using (project_id)
-where to_jsonb(in_daily) is distinct from to_jsonb(in_fact)
+where
+    to_jsonb(in_daily) is distinct from to_jsonb(in_fact)
+    and project_id not in (select project_id from waiting)

@@ -148,9 +148,9 @@ def test_a_run_writes_what_has_changed_and_little_else(
         """
     )
     build()
-    # with b the other conversion of its caller, with x none of its caller's other calls
+    # c is computed with b, because it has the same caller, and stays as it was
     written = _written_since(conversions, raw, "int_contacts", "contact_id")
-    assert written == {"call:b", "call:c", "call:x"}
+    assert written == {"call:b", "call:x"}
 
     key = "coalesce(pool_name, '') || attribution_key || staged_at"
     keys = _versions(raw, "int_attribution", key)
@@ -213,10 +213,55 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
 ) -> None:
     build()
     _land(raw, "b", caller="380002", pool_name="Radio", category_number=4)
-    build("--select", "stg_ringostat__calls", "int_contacts", *WITHOUT_TESTS)
+    without_labels = ("stg_ringostat__calls", "int_contacts", "int_conversions_daily")
+    build("--select", *without_labels, *WITHOUT_TESTS)
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 1
+    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 1
     build()
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
+    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
+
+
+@pytest.mark.parametrize("again", [[], ["--full-refresh"]])
+def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
+    again: list[str], raw: psycopg.Connection, build: Build
+) -> None:
+    """Also if the conversions are built several times, or anew, before the days are."""
+    _land(raw, "b", caller="380002")
+    build()
+    for day in ("2024-05-03", "2024-05-04"):
+        raw.execute(
+            "update ringostat_raw.calls set call_at = %s, loaded_at = clock_timestamp()"
+            " where call_id = 'b'",
+            [day],
+        )
+        build("--select", "stg_ringostat__calls", "int_contacts", *WITHOUT_TESTS, *again)
+    build()
+    daily = "select conversion_date::text, conversions from ringostat_marts.rpt_conversions_daily"
+    assert raw.execute(f"{daily} order by 1").fetchall() == [("2024-05-01", 1), ("2024-05-04", 1)]
+
+
+def test_a_run_computes_only_days_on_which_something_changed(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    for call_id, day in (("b", "2024-05-03"), ("c", "2024-05-04")):
+        _land(raw, call_id, caller=f"38000{call_id}")
+        raw.execute(
+            "update ringostat_raw.calls set call_at = %s where call_id = %s", [day, call_id]
+        )
+    build()
+    before = _versions(raw, "int_conversions_daily", "conversion_date::text")
+    assert before.keys() == {"2024-05-01", "2024-05-03", "2024-05-04"}
+    _land(raw, "d", caller="380009")
+    build()
+    assert _written_since(before, raw, "int_conversions_daily", "conversion_date::text") == {
+        "2024-05-01"
+    }
+    build(ringostat_kpi_mode="tagged")
+    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 0
+    assert _written_since(before, raw, "int_conversions_daily", "conversion_date::text") == {
+        "2024-05-01"
+    }
 
 
 def test_staging_goes_on_where_the_servers_clock_was_set_back(
@@ -232,10 +277,15 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
         ("intermediate", "int_tags"),
     ):
         raw.execute(f"update ringostat_{schema}.{table} set staged_at = '2100-01-01 00:00:00+00'")
+    for table in ("int_contacts", "int_conversions_daily"):
+        raw.execute(
+            f"update ringostat_intermediate.{table} set written_at = '2100-01-01 00:00:00+00'"
+        )
     _land(raw, "b", caller="380002", pool_name="Radio")
     _land_form(raw, "f")
     build()
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
+    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 3
 
 
 def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_belongs_to(
@@ -431,11 +481,12 @@ def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
 
     build(ringostat_primary_rule="first_contact")
     everything = """
-        select to_jsonb(conversions) - '{staged_at,made_with}'::text[]
+        select to_jsonb(conversions) - '{staged_at,made_with,written_at}'::text[]
         from ringostat_intermediate.int_contacts as conversions
         order by conversion_id
     """
     incremental = raw.execute(everything).fetchall()
+    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 3
     assert raw.execute(flags).fetchall() == [("b", True), ("c", False), ("z", True)]
     build("--full-refresh", ringostat_primary_rule="first_contact")
     assert raw.execute(everything).fetchall() == incremental

@@ -1,0 +1,90 @@
+-- Every conversion with its labels and tags. A view: edited channels, tags and labels reach all
+-- history at once.
+with
+
+conversions as (
+    select * from {{ ref('int_contacts') }}
+    where is_conversion
+),
+
+attribution as (
+    select * from {{ ref('int_attribution') }}
+),
+
+tags as (
+    select * from {{ ref('int_tags') }}
+),
+
+final as (
+    select
+        conversions.project_id,
+        conversions.conversion_id,
+        conversions.conversion_type,
+        conversions.occurred_at,
+        conversions.conversion_date,
+
+        {{ label_or_unknown('attribution') }},
+        attribution.attribution_method,
+        attribution.unknown_reason,
+        attribution.channel_id,
+        attribution.pool_name,
+        attribution.utm_source,
+        attribution.utm_medium,
+        attribution.utm_campaign,
+        attribution.utm_content,
+        attribution.utm_term,
+
+        conversions.is_primary,
+        -- A transferred call has the tags of all its legs, found by the index: the CTE `tags` would
+        -- be read whole for each such call.
+        case
+            when conversions.tag_keys is null then tags.is_tagged
+            else (
+                select bool_or(of_legs.is_tagged)
+                from {{ ref('int_tags') }} as of_legs
+                where
+                    conversions.project_id = of_legs.project_id
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
+            )
+        end as is_tagged,
+        case
+            when conversions.tag_keys is null then tags.tags
+            else array(
+                select distinct of_leg.tag collate "C" -- noqa: RF02,RF03
+                from {{ ref('int_tags') }} as of_legs
+                cross join lateral unnest(of_legs.tags) as of_leg (tag)
+                where
+                    conversions.project_id = of_legs.project_id
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
+                order by of_leg.tag collate "C" -- noqa: RF02,RF03
+            )
+        end as tags,
+
+        conversions.legs,
+        conversions.disposition,
+        conversions.is_answered,
+        conversions.wait_seconds,
+        conversions.talk_seconds,
+        tags.category_number,
+        tags.category_value,
+
+        conversions.caller_key,
+        conversions.loaded_at,
+
+        -- False for a moment between the building of a conversion and of its labels, if somebody
+        -- builds the models one by one.
+        attribution.attribution_key is not null and tags.tag_key is not null as has_labels
+    from conversions
+    left join attribution
+        on
+            conversions.project_id = attribution.project_id
+            and conversions.attribution_key = attribution.attribution_key
+            and conversions.conversion_date >= attribution.starts_on
+            and conversions.conversion_date < attribution.ends_before
+    left join tags
+        on
+            conversions.project_id = tags.project_id
+            and conversions.tag_key = tags.tag_key
+)
+
+select * from final
