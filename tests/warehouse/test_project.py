@@ -227,6 +227,7 @@ def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
     again: list[str], raw: psycopg.Connection, build: Build
 ) -> None:
     """Also if the conversions are built several times, or anew, before the days are."""
+    models = ("stg_ringostat__calls", "int_calls_and_forms", "int_contacts")
     _land(raw, "b", caller="380002")
     build()
     for day in ("2024-05-03", "2024-05-04"):
@@ -235,7 +236,7 @@ def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
             " where call_id = 'b'",
             [day],
         )
-        build("--select", "stg_ringostat__calls", "int_contacts", *WITHOUT_TESTS, *again)
+        build("--select", *models, *WITHOUT_TESTS, *again)
     build()
     daily = "select conversion_date::text, conversions from ringostat_marts.rpt_conversions_daily"
     assert raw.execute(f"{daily} order by 1").fetchall() == [("2024-05-01", 1), ("2024-05-04", 1)]
