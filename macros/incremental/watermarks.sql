@@ -10,19 +10,18 @@
                project is read again. So each run must write the newest rows of a project.
     newest     a column that picks one newest row among rows of one moment: with it, only that row
                must be written. It is an output column too.
-    clock      the column of time: `written_at` of models that read int_contacts.
 #}
-{% macro watermarks(projects, made_with=none, newest=none, clock='staged_at') %}
+{% macro watermarks(projects, made_with=none, newest=none) %}
     select
         projects.project_id,
         {{ 'newest.' ~ newest ~ ',' if newest }}
-        coalesce(newest.{{ clock }}, '-infinity') as {{ clock }}
+        coalesce(newest.staged_at, '-infinity') as staged_at
     from {{ projects }} as projects
     left join lateral (
         select *
         from {{ this }} as taken
         where taken.project_id = projects.project_id
-        order by taken.{{ clock }} desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
+        order by taken.staged_at desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
         limit 1
     ) as newest
         on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}

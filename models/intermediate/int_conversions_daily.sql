@@ -1,17 +1,16 @@
 -- Conversions per day by source, type and campaign, with the measures of every KPI mode: a switched
 -- mode changes nothing here. Stored, because reading all conversions for each report is expensive.
 --
--- A run computes the days on which contacts were written, and all days of a project whose channels,
--- tags or labels were edited (`made_with`). A day that has no conversions any more leaves a row
--- without measures, which reports do not read.
+-- A run computes the days on which contacts were written, before or after the change, and all days
+-- of a project that is new, whose contacts were all written anew, or whose channels, tags or labels
+-- were edited. The one row of a project that has no day says up to which contact the project was
+-- read (`written_at`) and with which settings (`made_with`).
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key=['project_id', 'conversion_date'],
+        incremental_strategy='replace_days',
         indexes=[
             {'columns': ['project_id', 'conversion_date']},
-            {'columns': ['project_id', 'written_at']},
             {'columns': ['has_labels', 'project_id']},
         ],
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
@@ -23,7 +22,7 @@ with
 projects as (
     select
         projects.project_id,
-        newest.written_at,
+        coalesce(newest.written_at, '-infinity') as written_at,
         {{ surrogate_key([
             'labels.made_with',
             'tags.made_with',
@@ -56,17 +55,57 @@ projects as (
 ),
 
 {% if is_incremental() %}
-{{ touched_days('projects', ref('int_contacts')) }},
+-- `-infinity` if the project is to be computed whole.
+read_until as (
+    select
+        projects.project_id,
+        coalesce(stored.written_at, '-infinity') as written_at
+    from projects
+    left join {{ this }} as stored
+        on
+            projects.project_id = stored.project_id
+            and stored.conversion_date is null
+            and projects.made_with = stored.made_with
+),
 
--- Days with conversions that had no labels yet.
+whole_projects as (
+    select project_id
+    from read_until
+    where not exists (
+        select
+        from {{ ref('int_contacts') }} as contacts
+        where
+            contacts.project_id = read_until.project_id
+            and contacts.written_at <= read_until.written_at
+    )
+),
+
+watermarks as (
+    select * from read_until
+    where project_id not in (select project_id from whole_projects)
+),
+
+written as (
+    {{ arrived_after_watermark(ref('int_contacts'), clock='written_at') }}
+),
+
 days as (
-    select * from touched_days
+    select
+        project_id,
+        conversion_date
+    from written
     union
+    select
+        project_id,
+        unnest(earlier_dates::date[]) as conversion_date
+    from written
+    union
+    -- Conversions that had no labels yet.
     select
         project_id,
         conversion_date
     from {{ this }}
-    where not has_labels and project_id not in (select project_id from whole_projects)
+    where not has_labels and project_id in (select project_id from watermarks)
 ),
 
 -- `offset 0` makes Postgres look up project by project, and day by day.
@@ -118,9 +157,12 @@ daily as (
         count(*) filter (where not is_answered) as missed,
         count(*) filter (where is_answered is null and conversion_type <> 'form') as in_progress,
         coalesce(sum(talk_seconds), 0)::bigint as talk_seconds,
-        count(distinct caller_key) as unique_callers,
+        -- as many as keys, and shorter to sort
+        count(distinct caller_digits) as unique_callers,
 
-        has_labels
+        has_labels,
+        null::timestamptz as written_at,
+        null::uuid as made_with
     from conversions
     group by
         project_id,
@@ -132,47 +174,63 @@ daily as (
         has_labels
 ),
 
-{% if is_incremental() %}
--- Days whose stored rows are outdated and that have no conversions now.
-emptied as (
+-- What has no measures: a row per project and, in an incremental run, per day to replace.
+without_measures as (
+    select
+        projects.project_id,
+        null::date as conversion_date,
+        projects.written_at,
+        projects.made_with
+    from projects
+    {% if is_incremental() -%}
+    left join {{ this }} as stored
+        on
+            projects.project_id = stored.project_id
+            and stored.conversion_date is null
+            and projects.made_with = stored.made_with
+            and projects.written_at = stored.written_at
+    where stored.project_id is null
+    union all
     select
         project_id,
-        conversion_date
+        conversion_date,
+        null,
+        null
     from days
-    union
-    select
+    union all
+    select distinct
         project_id,
-        conversion_date
+        conversion_date,
+        null::timestamptz,
+        null::uuid
     from {{ this }}
-    where project_id in (select project_id from whole_projects)
-    except
-    select
-        project_id,
-        conversion_date
-    from daily
+    where project_id in (select project_id from whole_projects) and conversion_date is not null
+    {%- endif %}
 ),
 
-days_and_emptied as (
+final as (
     select * from daily
     union all
     select
-        emptied.*,
-        null, null, null, null,
-        0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, 0, 0,
-        true
-    from emptied
-),
-{% endif %}
-
-final as (
-    select
-        daily.*,
-        projects.written_at,
-        projects.made_with
-    from {{ 'days_and_emptied' if is_incremental() else 'daily' }} as daily
-    inner join projects
-        on daily.project_id = projects.project_id
+        project_id,
+        conversion_date,
+        null as conversion_type,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign,
+        {% for mode in kpi_modes() -%}
+        null as conversions_{{ mode }},
+        null as category_value_{{ mode }},
+        {% endfor -%}
+        null as answered,
+        null as missed,
+        null as in_progress,
+        null as talk_seconds,
+        null as unique_callers,
+        null as has_labels,
+        written_at,
+        made_with
+    from without_measures
 )
 
 select * from final

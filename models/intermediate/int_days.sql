@@ -3,7 +3,7 @@ with
 
 conversions as (
     select * from {{ ref('int_conversions_daily') }}
-    where conversions_all > 0
+    where has_labels
 ),
 
 days as (

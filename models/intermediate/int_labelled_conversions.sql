@@ -68,6 +68,7 @@ final as (
         tags.category_number,
         tags.category_value,
 
+        conversions.caller_digits,
         conversions.caller_key,
         conversions.loaded_at,
 

@@ -38,7 +38,6 @@ labels as (
     from {{ ref('int_conversions_daily') }}
     where
         has_labels
-        and conversions_all > 0
         and (
             exists (select from {{ ref('stg_ads__spend') }})
             or exists (select from {{ ref('stg_config__channel_costs') }})

@@ -2,7 +2,7 @@ with
 
 daily as (
     select * from {{ ref('int_conversions_daily') }}
-    where has_labels and conversions_all > 0
+    where has_labels
 ),
 
 projects as (

@@ -6,20 +6,19 @@
 with
 
 waiting as (
-    select newest.project_id
-    from (
-        select distinct on (project_id) *
-        from {{ ref('int_conversions_daily') }}
-        order by project_id, written_at desc
-    ) as newest
+    select read_until.project_id
+    from {{ ref('int_conversions_daily') }} as read_until
     where
-        newest.made_with is null
-        or exists (
-            select
-            from {{ ref('int_contacts') }} as contacts
-            where
-                contacts.project_id = newest.project_id
-                and contacts.written_at > newest.written_at
+        read_until.conversion_date is null
+        and (
+            read_until.made_with is null
+            or exists (
+                select
+                from {{ ref('int_contacts') }} as contacts
+                where
+                    contacts.project_id = read_until.project_id
+                    and contacts.written_at > read_until.written_at
+            )
         )
 ),
 

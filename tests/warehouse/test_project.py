@@ -251,18 +251,17 @@ def test_a_run_computes_only_days_on_which_something_changed(
             "update ringostat_raw.calls set call_at = %s where call_id = %s", [day, call_id]
         )
     build()
-    before = _versions(raw, "int_conversions_daily", "conversion_date::text")
-    assert before.keys() == {"2024-05-01", "2024-05-03", "2024-05-04"}
+    day = "coalesce(conversion_date::text, 'read until')"
+    before = _versions(raw, "int_conversions_daily", day)
+    assert before.keys() == {"2024-05-01", "2024-05-03", "2024-05-04", "read until"}
     _land(raw, "d", caller="380009")
     build()
-    assert _written_since(before, raw, "int_conversions_daily", "conversion_date::text") == {
-        "2024-05-01"
-    }
+    written = _written_since(before, raw, "int_conversions_daily", day)
+    assert written == {"2024-05-01", "read until"}
+    before = _versions(raw, "int_conversions_daily", day)
     build(ringostat_kpi_mode="tagged")
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 0
-    assert _written_since(before, raw, "int_conversions_daily", "conversion_date::text") == {
-        "2024-05-01"
-    }
+    assert not _written_since(before, raw, "int_conversions_daily", day)
 
 
 def test_staging_goes_on_where_the_servers_clock_was_set_back(
