@@ -9,10 +9,11 @@
     config(
         materialized='incremental',
         incremental_strategy='replace_days',
-        indexes=[
-            {'columns': ['project_id', 'conversion_date']},
-            {'columns': ['has_labels', 'project_id']},
+        unique_key=[
+            'project_id', 'conversion_date', 'conversion_type',
+            'traffic_source', 'traffic_type', 'campaign', 'has_labels',
         ],
+        indexes=[{'columns': ['project_id', 'conversion_date']}],
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
     )
 }}
