@@ -66,7 +66,8 @@
 {% macro is_same_row(arguments) %}
     {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | list -%}
     {%- set keys = arguments['unique_key'] -%}
-    {%- for key in [keys] if keys is string else keys -%}
+    {%- set keys = [keys] if keys is string else keys -%}
+    {%- for key in keys -%}
     after.{{ key }} = before.{{ key }} and
     {% endfor -%}
     row({% for column in columns %}after.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
