@@ -18,9 +18,14 @@ create schema benchmark;
 
 
 -- The calls `first` to `last`, counted from 0 over all projects, of those projects whose number is
--- `part` modulo `parts`; project by project, as a loader lands them.
+-- `part` modulo `parts`; project by project, as a loader lands them. With fewer `projects` each has
+-- more calls a day.
 create function benchmark.calls(
-    first bigint, last bigint, part integer default 0, parts integer default 1
+    first bigint,
+    last bigint,
+    part integer default 0,
+    parts integer default 1,
+    projects integer default 300
 )
 returns table (project_id bigint, call_id text, call_at timestamptz, payload jsonb)
 language sql immutable parallel safe
@@ -31,13 +36,13 @@ numbered as (
     select
         1000 + project as project_id,
         number,
-        number / 300 as place,  -- in its project
+        number / projects as place,  -- in its project
         timestamptz '2021-01-01 00:00:00+00' + number * interval '32 seconds' as call_at,
         hashint8extended(number, 1) & 2147483647 as a,
         hashint8extended(number, 2) & 2147483647 as b
-    from generate_series(0, 299) as project
-    cross join lateral generate_series(first / 300, last / 300) as round
-    cross join lateral (select round * 300 + project as number) as numbered
+    from generate_series(0, projects - 1) as project
+    cross join lateral generate_series(first / projects, last / projects) as round
+    cross join lateral (select round * projects + project as number) as numbered
     where number between first and last and project % parts = part
 ),
 

@@ -1,6 +1,6 @@
 """Measures what the project costs, and writes `results.json` and the table of `README.md`.
 
-make bench                              everything, about 15 minutes
+make bench                              everything, about 30 minutes
 .venv/bin/python -m benchmarks.run --only landing
 """
 
@@ -18,15 +18,15 @@ from pathlib import Path
 
 import click
 
-from benchmarks import landing, report, transform
+from benchmarks import landing, report, shapes, transform
 from loader import database
 
 RESULTS = Path(__file__).parent / "results.json"
-PARTS = ("landing", "transform")
+PARTS = ("landing", "transform", "shapes")
 
 
 @click.command()
-@click.option("--only", type=click.Choice(PARTS), help="One part; the other keeps its figures.")
+@click.option("--only", type=click.Choice(PARTS), help="One part; the others keep their figures.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--scale", type=float, default=1.0, help="Of the calls: for trying things out.")
 def main(only: str | None, runs: int, scale: float) -> None:
@@ -51,6 +51,8 @@ def main(only: str | None, runs: int, scale: float) -> None:
 def run_part(part: str, warehouse: dict[str, str], folder: Path, runs: int, scale: float) -> dict:
     if part == "landing":
         return landing.measure(warehouse, folder, round(landing.CALLS * scale), runs)
+    if part == "shapes":
+        return shapes.measure(warehouse, folder, scale)
     calls, more = round(transform.CALLS * scale), round(transform.MORE_CALLS * scale)
     return transform.measure(warehouse, folder, calls, more, runs)
 

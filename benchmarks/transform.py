@@ -221,8 +221,11 @@ def typed(conn: psycopg.Connection, dbt: Dbt, notes: Notes, runs: int) -> None:
 class Days:
     """Writes raw calls as the loader would: first history, then day after day."""
 
-    def __init__(self, conn: psycopg.Connection, warehouse: Mapping[str, str]) -> None:
+    def __init__(
+        self, conn: psycopg.Connection, warehouse: Mapping[str, str], projects: range = PROJECTS
+    ) -> None:
         self._conn = conn
+        self._projects = projects
         self._warehouse = warehouse
         self._calls = 0
 
@@ -236,7 +239,7 @@ class Days:
                     """
                     insert into ringostat_raw.calls
                     select calls.*, 1, loaded.at, loaded.at, null
-                    from benchmark.calls(%s, %s, %s, 2) as calls
+                    from benchmark.calls(%s, %s, %s, 2, %s) as calls
                     cross join lateral (
                         select
                             %s + calls.project_id * interval '1 millisecond'
@@ -245,7 +248,7 @@ class Days:
                             * interval '1 microsecond' as at
                     ) as loaded
                     """,
-                    [first, until - 1, part, datetime.now(timezone.utc)],
+                    [first, until - 1, part, len(self._projects), datetime.now(timezone.utc)],
                 )
 
         with ThreadPoolExecutor(2) as pool:
@@ -261,9 +264,9 @@ class Days:
             """
             insert into ringostat_raw.calls
             select calls.*, 2, %s, %s, null
-            from benchmark.calls(%s, %s) as calls
+            from benchmark.calls(%s, %s, 0, 1, %s) as calls
             """,
-            [now, now, first, self._calls - 1],
+            [now, now, first, self._calls - 1, len(self._projects)],
         )
         self._conn.execute(
             """
@@ -271,12 +274,19 @@ class Days:
             set payload = payload || '{"category_number": 4}', loaded_at = %s, load_id = 2
             where (project_id, call_id) in (
                 select project_id, call_id
-                from benchmark.calls(%s, %s)
+                from benchmark.calls(%s, %s, 0, 1, %s)
                 order by hashtextextended(call_id, %s)
                 limit %s
             )
             """,
-            [now, first - 14 * CALLS_A_DAY, first - 1, first, CHANGED_CALLS_A_DAY],
+            [
+                now,
+                max(first - 14 * CALLS_A_DAY, 0),
+                first - 1,
+                len(self._projects),
+                first,
+                CHANGED_CALLS_A_DAY,
+            ],
         )
         self._note_loaded()
 
@@ -295,7 +305,11 @@ class Days:
             from generate_series(%s::bigint, %s) as project_id
             on conflict (project_id) do update set loaded = excluded.loaded
             """,
-            [self._calls * timedelta(seconds=32), PROJECTS.start, PROJECTS.stop - 1],
+            [
+                self._calls * timedelta(seconds=32),
+                self._projects.start,
+                self._projects.stop - 1,
+            ],
         )
 
 
@@ -399,15 +413,15 @@ def seconds_of(conn: psycopg.Connection, query: str | sql.Composable) -> float:
     return time.perf_counter() - started
 
 
-def write_seeds(folder: Path, campaign: str) -> None:
-    """300 projects, six mapped channels and three tags each; `campaign` is that of the first pool,
+def write_seeds(folder: Path, campaign: str, projects: range = PROJECTS) -> None:
+    """The projects, six mapped channels and three tags each; `campaign` is that of the first pool,
     which has 5 of 100 calls."""
     write_csv(
         folder / "projects.csv",
         PROJECT_COLUMNS,
         [
             (project, f"Shop {project}", "", "Europe/Kyiv", "", "2021-01-01", "true")
-            for project in PROJECTS
+            for project in projects
         ],
     )
     write_csv(
@@ -415,12 +429,12 @@ def write_seeds(folder: Path, campaign: str) -> None:
         CHANNEL_COLUMNS,
         [
             (project, "pool_name", f"Статический пул {number}", "outdoor", "offline", name, "", "")
-            for project in PROJECTS
+            for project in projects
             for number, name in enumerate([campaign, *POOLS], start=1)
         ]
         + [
             (project, "utm_source", "facebook", "facebook", "social", "All of Facebook", "", "")
-            for project in PROJECTS
+            for project in projects
         ],
     )
     tags = [("category_number", "4", "booking"), ("category_number", "1", "question")]
@@ -429,7 +443,7 @@ def write_seeds(folder: Path, campaign: str) -> None:
         TAG_COLUMNS,
         [
             (project, *tag)
-            for project in PROJECTS
+            for project in projects
             for tag in [*tags, ("proper_flag", "1", "target")]
         ],
     )
