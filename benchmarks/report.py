@@ -60,8 +60,8 @@ def _page(results: dict) -> Iterator[str]:
         yield from shapes.table(found["shapes"])
         yield ""
         yield (
-            f"Shapes: each measured once on {found['at']}, on {found['machine']}. Wanted: at most 4,"
-            " 0.05 and 0.15 ×, and 50 ms; what misses that is bold.\n"
+            f"Shapes: each measured once on {found['at']}, on {found['machine']}. Wanted: at most"
+            " 4, 0.05 and 0.15 ×, and 50 ms; what misses that is bold.\n"
         )
 
 
