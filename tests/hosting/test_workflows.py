@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def test_the_template_loads_and_builds_from_a_folder_of_init(
     with (tmp_path / "seeds/projects.csv").open("a") as file:
         file.write(f"11111,Clinic,,Europe/Kyiv,,{last_days},true,\n")
     (tmp_path / "vars.yml").write_text("ringostat_unknown_campaign: Невідома кампанія\n")
-    account = demo_account(date.today())
+    account = demo_account(datetime.now(timezone.utc))
     check, run = (step["run"] for step in steps(TEMPLATE)[-2:])
     with Sandbox(account) as sandbox:
         environment = {
