@@ -18,8 +18,8 @@
 -- read the salt.
 --
 -- What the indexes save at 1,000,000 calls: contact_id 0.8 s and staged_at 0.6 s of an ordinary
--- day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions. By written_at and
--- conversion_date int_conversions_daily finds the days that changed and their conversions.
+-- day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions. By written_at
+-- and conversion_date int_conversions_daily finds the days that changed and their conversions.
 --
 -- depends_on: {{ ref('int_attribution') }}
 -- depends_on: {{ ref('int_tags') }}

@@ -60,13 +60,13 @@ projects as (
 read_until as (
     select
         projects.project_id,
-        coalesce(stored.written_at, '-infinity') as written_at
+        coalesce(known.written_at, '-infinity') as written_at
     from projects
-    left join {{ this }} as stored
+    left join {{ this }} as known
         on
-            projects.project_id = stored.project_id
-            and stored.conversion_date is null
-            and projects.made_with = stored.made_with
+            projects.project_id = known.project_id
+            and known.conversion_date is null
+            and projects.made_with = known.made_with
 ),
 
 whole_projects as (
@@ -83,7 +83,7 @@ whole_projects as (
 
 watermarks as (
     select * from read_until
-    where project_id not in (select project_id from whole_projects)
+    where project_id not in (select whole_projects.project_id from whole_projects)
 ),
 
 written as (
@@ -106,7 +106,7 @@ days as (
         project_id,
         conversion_date
     from {{ this }}
-    where not has_labels and project_id in (select project_id from watermarks)
+    where not has_labels and project_id in (select watermarks.project_id from watermarks)
 ),
 
 -- `offset 0` makes Postgres look up project by project, and day by day.
@@ -115,7 +115,7 @@ conversions as (
     from whole_projects
     cross join
         lateral (
-            select *
+            select conversions.*
             from {{ ref('int_labelled_conversions') }} as conversions
             where conversions.project_id = whole_projects.project_id
             offset 0
@@ -125,7 +125,7 @@ conversions as (
     from days
     cross join
         lateral (
-            select *
+            select conversions.*
             from {{ ref('int_labelled_conversions') }} as conversions
             where
                 conversions.project_id = days.project_id
@@ -184,28 +184,30 @@ without_measures as (
         projects.made_with
     from projects
     {% if is_incremental() -%}
-    left join {{ this }} as stored
+    left join {{ this }} as known
         on
-            projects.project_id = stored.project_id
-            and stored.conversion_date is null
-            and projects.made_with = stored.made_with
-            and projects.written_at = stored.written_at
-    where stored.project_id is null
+            projects.project_id = known.project_id
+            and known.conversion_date is null
+            and projects.made_with = known.made_with
+            and projects.written_at = known.written_at
+    where known.project_id is null
     union all
     select
         project_id,
         conversion_date,
-        null,
-        null
+        null as written_at,
+        null as made_with
     from days
     union all
     select distinct
         project_id,
         conversion_date,
-        null::timestamptz,
-        null::uuid
+        null::timestamptz as written_at,
+        null::uuid as made_with
     from {{ this }}
-    where project_id in (select project_id from whole_projects) and conversion_date is not null
+    where
+        conversion_date is not null
+        and project_id in (select whole_projects.project_id from whole_projects)
     {%- endif %}
 ),
 

@@ -64,4 +64,4 @@ from in_daily
 full join in_fact using (project_id)
 where
     to_jsonb(in_daily) is distinct from to_jsonb(in_fact)
-    and project_id not in (select project_id from waiting)
+    and project_id not in (select waiting.project_id from waiting)
