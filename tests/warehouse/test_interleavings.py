@@ -67,7 +67,7 @@ FAULTS = (
 )
 # When something was worked out, and with what, differs from a full refresh; so do keys that no
 # contact has any longer, which label nothing.
-NOT_COMPARED = ("staged_at", "made_with")
+NOT_COMPARED = ("staged_at", "made_with", "written_at", "earlier_dates")
 OF_KEYS = {
     "int_attribution_keys": "attribution_key",
     "int_attribution": "attribution_key",
