@@ -253,6 +253,7 @@ def _build(scratch: Path, schema: str, folder: Path) -> None:
     build(
         "--quiet",
         "--select",
+        "+fct_conversions",
         "+rpt_spend_daily",
         "--exclude",
         *_STAGING,
