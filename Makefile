@@ -21,7 +21,7 @@ bi: .venv-bi/installed ## the dashboard of the marts, on http://127.0.0.1:8088; 
 docs: .venv/installed ## the project's documentation as one page, site/index.html
 	@$(BIN)/python -m bi.docs
 
-bench: .venv-bench/installed ## measure against dlt, a Singer target and a bare COPY; 30 minutes
+bench: .venv-bench/installed ## measure against dlt, a Singer target and a bare COPY
 	@$(BIN)/python -m benchmarks.run
 
 install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works

@@ -1,6 +1,6 @@
 """Measures what the project costs, and writes `results.json` and the table of `README.md`.
 
-make bench                              everything, about 30 minutes
+make bench                              everything
 .venv/bin/python -m benchmarks.run --only landing
 """
 

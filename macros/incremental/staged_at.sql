@@ -17,17 +17,7 @@
         select greatest(
             clock_timestamp()
             {%- for staging in staged_relations() %},
-            (
-                select max(newest.staged_at) + interval '1 microsecond'
-                from ({{ distinct_projects(staging) }}) as projects
-                cross join lateral (
-                    select taken.staged_at
-                    from {{ staging }} as taken
-                    where taken.project_id = projects.project_id
-                    order by taken.staged_at desc
-                    limit 1
-                ) as newest
-            )
+            {{ after_newest(staging, clock='staged_at') }}
             {%- endfor %}
         )
     )
@@ -48,3 +38,21 @@
     {%- endif -%}
     {{ return(found) }}
 {% endmacro %}
+
+
+{#
+    A microsecond after the newest moment of a large table, found with one look-up per project.
+#}
+{% macro after_newest(relation, clock) -%}
+    (
+        select max(newest.{{ clock }}) + interval '1 microsecond'
+        from ({{ distinct_projects(relation) }}) as projects
+        cross join lateral (
+            select written.{{ clock }}
+            from {{ relation }} as written
+            where written.project_id = projects.project_id
+            order by written.{{ clock }} desc
+            limit 1
+        ) as newest
+    )
+{%- endmacro %}

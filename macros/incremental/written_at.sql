@@ -12,22 +12,7 @@
     {%- set before = load_relation(this) if execute and this -%}
     {%- if before
         and 'written_at' in adapter.get_columns_in_relation(before) | map(attribute='name') -%}
-    (
-        select greatest(
-            clock_timestamp(),
-            (
-                select max(newest.written_at) + interval '1 microsecond'
-                from ({{ distinct_projects(before) }}) as projects
-                cross join lateral (
-                    select written.written_at
-                    from {{ before }} as written
-                    where written.project_id = projects.project_id
-                    order by written.written_at desc
-                    limit 1
-                ) as newest
-            )
-        )
-    )
+    (select greatest(clock_timestamp(), {{ after_newest(before, clock='written_at') }}))
     {%- else -%}
     (select clock_timestamp())
     {%- endif -%}

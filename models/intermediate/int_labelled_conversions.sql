@@ -72,9 +72,24 @@ final as (
         conversions.caller_key,
         conversions.loaded_at,
 
-        -- False for a moment between the building of a conversion and of its labels, if somebody
-        -- builds the models one by one.
-        attribution.attribution_key is not null and tags.tag_key is not null as has_labels
+        -- False between the building of a conversion and of its labels, if somebody builds the
+        -- models one by one.
+        attribution.attribution_key is not null
+        and tags.tag_key is not null
+        and (
+            conversions.tag_keys is null
+            or not exists (
+                select of_leg.tag_key
+                from unnest(conversions.tag_keys::uuid[]) as of_leg (tag_key)
+                where not exists (
+                    select of_legs.tag_key
+                    from {{ ref('int_tags') }} as of_legs
+                    where
+                        conversions.project_id = of_legs.project_id
+                        and of_leg.tag_key = of_legs.tag_key
+                )
+            )
+        ) as has_labels
     from conversions
     left join attribution
         on
