@@ -68,6 +68,8 @@ class Settings:
     call_back_seconds: int = 10
     health_conversions: int = 20
     health_probability: Decimal = Decimal("0.001")
+    show_employees: bool = True
+    show_visits: bool = True
 
 
 # ------------------------------------------------------------------------ reading what was answered
@@ -523,6 +525,43 @@ def talk_seconds(conversion: Conversion) -> int | None:
     return sum(one or 0 for one in seconds) if any(one is not None for one in seconds) else None
 
 
+def filled(value: str | None) -> str | None:
+    """The value as answered, null if it is blank."""
+    return None if is_blank(value) else value
+
+
+def number_dialled(conversion: Conversion) -> str | None:
+    """The tracking number; “no phone number” of a client, who may be the one that was dialled."""
+    if conversion.is_form or call_type(conversion.payload) not in ("in", "transitin"):
+        return None
+    return conversion.text("dst")
+
+
+def employee(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
+    """“Staff id, -1 = none”, and “a var switches it off”."""
+    if not settings.show_employees:
+        return {"employee_number": None, "employee_name": None}
+    staff_id = filled(conversion.text("employee_number"))
+    return {
+        "employee_number": None if staff_id == "-1" else staff_id,
+        "employee_name": filled(conversion.text("employee_fio")),
+    }
+
+
+def visit(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
+    """The page without its query, and the id “to join GA4; a var switches both off”."""
+    if not settings.show_visits:
+        return {"landing": None, "client_id": None}
+    page = re.split("[?#]", conversion.text("landing") or "")[0]
+    return {"landing": filled(page), "client_id": filled(conversion.text("client_id"))}
+
+
+def local_time(conversion: Conversion, zone: ZoneInfo) -> dict[str, object]:
+    """The clock of the project; Monday is weekday 1."""
+    local = conversion.occurred_at.astimezone(zone).replace(tzinfo=None)
+    return {"occurred_at_local": local, "hour": local.hour, "weekday": local.isoweekday()}
+
+
 # -------------------------------------------------------------------------------------------- marts
 
 
@@ -583,6 +622,13 @@ def fct_conversions(
                     "legs": len(conversion.rows),
                     "category_number": noted.text("category_number"),
                     "category_value": decimal(noted.text("category_mark")),
+                    **local_time(conversion, zone),
+                    "call_type": None if conversion.is_form else call_type(conversion.payload) or None,
+                    "number_dialled": number_dialled(conversion),
+                    "scheme_name": conversion.text("scheme_name"),
+                    "department": conversion.text("department"),
+                    **employee(conversion, settings),
+                    **visit(conversion, settings),
                 }
             )
     return rows
@@ -616,6 +662,7 @@ def rpt_conversions_daily(
             for mode in ("all", "tagged", "primary", "tagged_primary")
         }
         callers = {one["caller_key"] for one in group if one["caller_key"] is not None}
+        methods = {one["attribution_method"] for one in group}
         rows.append(
             {
                 **grain,
@@ -636,6 +683,11 @@ def rpt_conversions_daily(
                     (one["category_value"] or Decimal(0) for one in group if one["is_counted"]),
                     Decimal(0),
                 ),
+                "conversions_unknown": sum(
+                    one["is_counted"] and one["attribution_method"] == "unknown" for one in group
+                ),
+                "attribution_method": methods.pop() if len(methods) == 1 else "mixed",
+                "kpi_mode": kpi_mode(project, settings),
             }
         )
     return rows
@@ -687,6 +739,12 @@ def dim_channels(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> li
             }
         )
     return rows
+
+
+def named(rows: Iterable[dict], projects: Sequence[SeedRow]) -> list[dict]:
+    """The rows with “`project_name` in every mart”; spend may belong to no project."""
+    names = {int(project["project_id"]): project["project_name"] for project in projects}
+    return [{**row, "project_name": names.get(row["project_id"])} for row in rows]
 
 
 def grouped(rows: Iterable[dict], columns: Sequence[str]) -> dict[tuple, list[dict]]:

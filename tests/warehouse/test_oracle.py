@@ -646,6 +646,43 @@ def test_legs_do_not_count_as_earlier_contacts() -> None:
     assert [(row["is_primary"], row["legs"]) for row in rows] == [(True, 2), (False, 1)]
 
 
+# ----------------------------------------------------------------- what a call tells besides numbers
+
+
+def test_the_local_time_is_that_of_the_project() -> None:
+    row = the_conversion(call(calldate="2026-05-03T23:30:00+0000"))
+    assert (row["occurred_at_local"], row["hour"], row["weekday"]) == (
+        datetime(2026, 5, 4, 2, 30),
+        2,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("call_type", "number"),
+    [(" IN", "380800"), ("transitin", "380800"), ("callback", None), ("webcall", None)],
+)
+def test_a_number_is_shown_only_if_the_client_dialled_it(call_type: str, number: str) -> None:
+    assert the_conversion(call(call_type=call_type, dst="380800"))["number_dialled"] == number
+
+
+def test_employees_and_visits_are_shown_unless_they_are_switched_off() -> None:
+    answered = call(
+        employee_number=7,
+        employee_fio="Ann",
+        landing="https://shop.example/a?phone=380441112233",
+        client_id="1.2",
+        department="Sales",
+    )
+    shown = ("employee_number", "employee_name", "landing", "client_id", "department")
+    row = the_conversion(answered)
+    assert [row[name] for name in shown] == ["7", "Ann", "https://shop.example/a", "1.2", "Sales"]
+    row = the_conversion(answered, settings=Settings(show_employees=False, show_visits=False))
+    assert [row[name] for name in shown] == [None, None, None, None, "Sales"]
+    row = the_conversion(call(employee_number=-1, employee_fio=" ", landing="?a", client_id=""))
+    assert [row[name] for name in shown] == [None] * 5
+
+
 # ---------------------------------------------------------------------------------- the other marts
 
 
@@ -678,9 +715,22 @@ def test_the_daily_row_counts_every_mode_side_by_side() -> None:
         "unique_callers": 2,
         "in_progress": 1,
         "category_value": Decimal("12.50"),
+        "conversions_unknown": 3,
+        "attribution_method": "unknown",
+        "kpi_mode": "tagged",
     }
     # Nothing of it counts, but the row is there.
     assert (second["conversions"], second["conversions_all"]) == (0, 1)
+
+
+def test_labels_that_come_from_a_channel_and_from_a_visit_are_one_row() -> None:
+    utm = {"utm_source": "outdoor", "utm_medium": "offline", "utm_campaign": "Spring"}
+    calls = [call(1, pool_name="A"), call(2, client_id="1.2", **utm), call(3)]
+    rows = conversions(*calls, channels=[channel("pool_name", "A")])
+    daily = rpt_conversions_daily(rows, [project()], DEFAULTS)
+    assert [
+        (row["attribution_method"], row["conversions"], row["conversions_unknown"]) for row in daily
+    ] == [("mixed", 2, 0), ("unknown", 1, 1)]
 
 
 def test_forms_are_neither_answered_nor_missed() -> None:

@@ -41,6 +41,9 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_call_back_seconds": [0, 3600],
     "ringostat_health_conversions": [1, 100000],
     "ringostat_health_probability": [0.5, 0, 1],
+    "ringostat_reported_days": [0, 36500],
+    "ringostat_show_employees": [False],
+    "ringostat_show_visits": [False],
     "ringostat_bi_role": [ROLE],
 }
 
@@ -63,6 +66,9 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_call_back_seconds": (-1, "-1, but must be a whole number of seconds"),
         "ringostat_health_conversions": (0, "0, but must be a whole number from 1"),
         "ringostat_health_probability": (5, "5, but must be a number from 0 to 1"),
+        "ringostat_reported_days": (-1, "-1, but must be a whole number of days from 0"),
+        "ringostat_show_employees": ("no", '"no", but must be true or false'),
+        "ringostat_show_visits": (None, "null, but must be true or false"),
         "ringostat_bi_role": ("nobody", '"nobody", but must be the name of a role'),
     },
     {
@@ -82,6 +88,9 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_call_back_seconds": (None, "null, but must be a whole number of seconds"),
         "ringostat_health_conversions": (20.5, "20.5, but must be a whole number"),
         "ringostat_health_probability": (None, "null, but must be a number"),
+        "ringostat_reported_days": (None, "null, but must be a whole number of days from 0"),
+        "ringostat_show_employees": (1, "1, but must be true or false"),
+        "ringostat_show_visits": ("false", '"false", but must be true or false'),
         "ringostat_bi_role": (False, "false, but must be the name of a role"),
     },
     {
