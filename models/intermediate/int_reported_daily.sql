@@ -1,13 +1,13 @@
--- What rpt_conversions_daily said at the end of each day, of the days before that day: a row is added
--- when its numbers differ from those of the row before. So the newest row up to a day is what a report
--- of that day said. Only days that ended at most `ringostat_reported_days` before are compared.
+-- What rpt_conversions_daily said at the end of each day, of the days before that day. A row is
+-- added when its numbers differ from those of the row before, so the newest row up to a day is what
+-- a report of that day said. Days that ended more than `ringostat_reported_days` ago are left out.
 --
 -- A full refresh keeps the table, because nothing else knows what was reported. A run compares days
--- on which contacts were written since the run before, and all days of a project whose settings have
--- changed. Of one day the last run counts: it computes the rows of its day again.
+-- on which contacts were written since the last run, and all days of a project whose settings have
+-- changed. Of several runs on one day the last one counts: it computes the rows of its day again.
 --
--- The one row of a project that has no day says what its last run has read, and what the last run of
--- an earlier day had: against that, a change is one of calls or of the configuration.
+-- The one row of a project that has no day says what its last run has read, and what the last run
+-- of an earlier day had: by comparison with that, calls or the configuration changed a number.
 {{
     config(
         materialized='incremental',
@@ -21,12 +21,6 @@
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
     )
 }}
-
-{%- set labels = ['conversion_type', 'traffic_source', 'traffic_type', 'campaign'] -%}
-{%- set counts = ['conversions'] -%}
-{%- for mode in kpi_modes() -%}
-    {%- do counts.append('conversions_' ~ mode) -%}
-{%- endfor %}
 
 with
 
@@ -126,7 +120,9 @@ days as (
     select
         written.project_id,
         written.conversion_date
-    from ({{ days_of_written_contacts() }}) as written
+    from (
+        {{ days_of_written_contacts() }}
+    ) as written
     inner join compared
         on
             written.project_id = compared.project_id
@@ -161,13 +157,15 @@ said_now as (
             select
                 daily.project_id,
                 daily.conversion_date,
-                {% for label in labels -%}
-                daily.{{ label }},
-                {% endfor -%}
-                {{ of_kpi_mode('compared.kpi_mode', 'daily.conversions') }} as conversions
-                {%- for mode in kpi_modes() %},
-                daily.conversions_{{ mode }}
-                {%- endfor %}
+                daily.conversion_type,
+                daily.traffic_source,
+                daily.traffic_type,
+                daily.campaign,
+                {{ of_kpi_mode('compared.kpi_mode', 'daily.conversions') }} as conversions,
+                daily.conversions_all,
+                daily.conversions_tagged,
+                daily.conversions_primary,
+                daily.conversions_tagged_primary
             from daily
             where
                 daily.project_id = days.project_id
@@ -178,7 +176,7 @@ said_now as (
 ),
 
 {% if is_incremental() %}
-said as (
+said_on_all_days as (
     select of_day.*
     from days
     inner join compared on days.project_id = compared.project_id
@@ -195,11 +193,17 @@ said as (
 ),
 
 said_before as (
-    select distinct on (project_id, conversion_date, {{ labels | join(', ') }}) *
-    from said
+    select distinct on (
+        project_id, conversion_date, conversion_type, traffic_source, traffic_type, campaign
+    ) *
+    from said_on_all_days
     order by
-        project_id asc, conversion_date asc,
-        {% for label in labels %}{{ label }} asc, {% endfor %}
+        project_id asc,
+        conversion_date asc,
+        conversion_type asc,
+        traffic_source asc,
+        traffic_type asc,
+        campaign asc,
         reported_on desc
 ),
 {% else %}
@@ -209,34 +213,54 @@ said_before as (
 ),
 {% endif %}
 
+latest as (
+    select * from said_before
+    where conversions_all > 0
+),
+
 -- What is no longer said has 0 conversions.
 differing as (
     select
-        coalesce(said_now.project_id, said_before.project_id) as project_id,
-        coalesce(said_now.conversion_date, said_before.conversion_date) as conversion_date
-        {%- for label in labels %},
-        coalesce(said_now.{{ label }}, said_before.{{ label }}) as {{ label }}
-        {%- endfor %}
-        {%- for count in counts %},
-        coalesce(said_now.{{ count }}, 0) as {{ count }}
-        {%- endfor %}
+        coalesce(said_now.project_id, latest.project_id) as project_id,
+        coalesce(said_now.conversion_date, latest.conversion_date) as conversion_date,
+        coalesce(said_now.conversion_type, latest.conversion_type) as conversion_type,
+        coalesce(said_now.traffic_source, latest.traffic_source) as traffic_source,
+        coalesce(said_now.traffic_type, latest.traffic_type) as traffic_type,
+        coalesce(said_now.campaign, latest.campaign) as campaign,
+        coalesce(said_now.conversions, 0) as conversions,
+        coalesce(said_now.conversions_all, 0) as conversions_all,
+        coalesce(said_now.conversions_tagged, 0) as conversions_tagged,
+        coalesce(said_now.conversions_primary, 0) as conversions_primary,
+        coalesce(said_now.conversions_tagged_primary, 0) as conversions_tagged_primary
     from said_now
-    full outer join said_before
+    full outer join latest
         on
-            said_now.project_id = said_before.project_id
-            and said_now.conversion_date = said_before.conversion_date
-            {%- for label in labels %}
-            and said_now.{{ label }} = said_before.{{ label }}
-            {%- endfor %}
+            said_now.project_id = latest.project_id
+            and said_now.conversion_date = latest.conversion_date
+            and said_now.conversion_type = latest.conversion_type
+            and said_now.traffic_source = latest.traffic_source
+            and said_now.traffic_type = latest.traffic_type
+            and said_now.campaign = latest.campaign
     where
-        {% for count in counts -%}
-        {{ 'or ' if not loop.first }}coalesce(said_now.{{ count }}, 0)
-        <> coalesce(said_before.{{ count }}, 0)
-        {% endfor %}
+        row(
+            said_now.conversions,
+            said_now.conversions_all,
+            said_now.conversions_tagged,
+            said_now.conversions_primary,
+            said_now.conversions_tagged_primary
+        )
+        is distinct from
+        row(
+            latest.conversions,
+            latest.conversions_all,
+            latest.conversions_tagged,
+            latest.conversions_primary,
+            latest.conversions_tagged_primary
+        )
 ),
 
 -- Without a reason: the first report of that day.
-to_report as (
+with_reasons as (
     select
         differing.*,
         compared.reported_on,
@@ -264,15 +288,66 @@ to_report as (
     inner join compared on differing.project_id = compared.project_id
 ),
 
-final as (
+to_say as (
     select
         project_id,
         conversion_date,
-        {{ labels | join(', ') }},
+        conversion_type,
+        traffic_source,
+        traffic_type,
+        campaign,
         reported_on,
         kpi_mode,
-        {{ counts | join(', ') }},
-        reason,
+        conversions,
+        conversions_all,
+        conversions_tagged,
+        conversions_primary,
+        conversions_tagged_primary,
+        reason
+    from with_reasons
+    {% if is_incremental() -%}
+    -- The rows that these days keep.
+    union all
+    select
+        project_id,
+        conversion_date,
+        conversion_type,
+        traffic_source,
+        traffic_type,
+        campaign,
+        reported_on,
+        kpi_mode,
+        conversions,
+        conversions_all,
+        conversions_tagged,
+        conversions_primary,
+        conversions_tagged_primary,
+        reason
+    from said_on_all_days
+    -- The days whose rows are replaced.
+    union all
+    select
+        project_id,
+        conversion_date,
+        null as conversion_type,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign,
+        null as reported_on,
+        null as kpi_mode,
+        null as conversions,
+        null as conversions_all,
+        null as conversions_tagged,
+        null as conversions_primary,
+        null as conversions_tagged_primary,
+        null as reason
+    from days
+    {%- endif %}
+),
+
+final as (
+    select
+        to_say.*,
         null::timestamptz as reported_at,
         null::timestamptz as written_at,
         null::uuid as made_with,
@@ -280,38 +355,22 @@ final as (
         null::timestamptz as earlier_at,
         null::uuid as earlier_made_with,
         null::date as first_day
-    from to_report
+    from to_say
     union all
-    {% if is_incremental() -%}
-    select * from said
-    union all
-    select
-        project_id,
-        conversion_date,
-        {% for column in labels + ['reported_on', 'kpi_mode'] + counts + ['reason'] -%}
-        null as {{ column }},
-        {% endfor -%}
-        null as reported_at,
-        null as written_at,
-        null as made_with,
-        null as earlier_on,
-        null as earlier_at,
-        null as earlier_made_with,
-        null as first_day
-    from days
-    union all
-    {% endif -%}
     select
         project_id,
         null as conversion_date,
-        {% for label in labels -%}
-        null as {{ label }},
-        {% endfor -%}
+        null as conversion_type,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign,
         reported_on,
         kpi_mode,
-        {% for count in counts -%}
-        null as {{ count }},
-        {% endfor -%}
+        null as conversions,
+        null as conversions_all,
+        null as conversions_tagged,
+        null as conversions_primary,
+        null as conversions_tagged_primary,
         null as reason,
         now() as reported_at,
         written_at,

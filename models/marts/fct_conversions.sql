@@ -65,9 +65,10 @@ final as (
 
         -- when it was for the client
         conversions.occurred_at at time zone projects.time_zone as occurred_at_local,
-        extract(hour from conversions.occurred_at at time zone projects.time_zone)::int as hour,
+        extract(hour from conversions.occurred_at at time zone projects.time_zone)::int
+            as hour, -- noqa: RF04
         extract(isodow from conversions.occurred_at at time zone projects.time_zone)::int
-            as weekday,
+            as weekday, -- noqa: RF04
 
         -- who took it, of a transferred call the first
         nullif(calls.call_type, '') as call_type,

@@ -23,7 +23,7 @@ Build = Callable[..., None]
 
 ROLE = "the test's own role"
 
-# Values of every var besides its default; those in the first place also all at once.
+# Values of every var besides its default: each in the first place alone, and all of one place at once.
 OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_kpi_mode": ["tagged_primary", "tagged", "primary"],
     "ringostat_excluded_call_types": [["callback", "transitin"], ["out"], []],
@@ -132,19 +132,23 @@ def test_every_var_is_tested_here() -> None:
     assert OTHER_VALUES.keys() == default_values().keys() == WRONG_VALUES[0].keys()
 
 
+@pytest.mark.parametrize("place", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_a_build_with_all_vars_changed_passes_its_tests(
-    role: str, build: Build, monkeypatch: pytest.MonkeyPatch
+    place: int, role: str, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "999999.5")
-    values = {name: values[0] for name, values in OTHER_VALUES.items()}
+    values = {name: values[place % len(values)] for name, values in OTHER_VALUES.items()}
     build("--with-tests", **{**values, "ringostat_bi_role": role})
 
 
 @pytest.mark.slow
-def test_a_build_with_one_var_changed_passes_its_tests(role: str, build: Build) -> None:
-    for name, values in OTHER_VALUES.items():
-        for value in values:
-            build("--with-tests", **{name: role if value == ROLE else value})
+@pytest.mark.parametrize("names", [sorted(OTHER_VALUES)[n::4] for n in range(4)])
+def test_a_build_with_one_var_changed_passes_its_tests(
+    names: list[str], role: str, build: Build
+) -> None:
+    for name in names:
+        value = OTHER_VALUES[name][0]
+        build("--with-tests", **{name: role if value == ROLE else value})
 
 
 def test_unit_tests_set_every_var_that_their_model_reads(
