@@ -693,9 +693,15 @@ def rpt_conversions_daily(
     return rows
 
 
-def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
+def rpt_unmapped_pools(
+    conversions: Sequence[dict],
+    without_channels: Sequence[dict],
+    channels: Sequence[SeedRow],
+) -> list[dict]:
     """One row a project and pool “of the conversions whose reason is `unmapped_pool`”, all of them,
-    counted by the KPI mode or not. `conversions` are rows of `fct_conversions`."""
+    counted by the KPI mode or not. `conversions` are rows of `fct_conversions`; `without_channels`
+    are what they would be without static channels."""
+    dynamic = dynamic_pools(without_channels)
     rows = []
     for (project_id, pool_name), group in grouped(conversions, ("project_id", "pool_name")).items():
         unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
@@ -703,6 +709,7 @@ def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow])
             continue
         own = [row for row in channels if int(row["project_id"]) == project_id]
         suggested_value, suggestion_reason = suggestion(pool_name, own)
+        is_dynamic = (project_id, pool_name) in dynamic
         rows.append(
             {
                 "project_id": project_id,
@@ -712,12 +719,23 @@ def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow])
                 "suggestion_reason": suggestion_reason,
                 "seed_row": "\n".join(
                     seed_row(project_id, pool_name, *cells)
-                    for cells in suggested_cells(pool_name, group, own)
+                    for cells in suggested_cells(pool_name, unmapped, own, is_dynamic)
                 ),
                 "conversions_by_utm": sum(one["attribution_method"] == "utm" for one in group),
+                "is_dynamic": is_dynamic,
             }
         )
     return rows
+
+
+def dynamic_pools(without_channels: Sequence[dict]) -> set[tuple]:
+    """The projects and pools of which “most conversions have a visit”: without channels, these are
+    the ones that have UTM labels."""
+    return {
+        key
+        for key, group in grouped(without_channels, ("project_id", "pool_name")).items()
+        if sum(one["attribution_method"] == "utm" for one in group) * 2 > len(group)
+    }
 
 
 def dim_channels(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
@@ -813,11 +831,12 @@ def suggestion(pool_name: str, channels: Sequence[SeedRow]) -> tuple[str | None,
 
 
 def suggested_cells(
-    pool_name: str, group: Sequence[dict], channels: Sequence[SeedRow]
+    pool_name: str, unmapped: Sequence[dict], channels: Sequence[SeedRow], is_dynamic: bool
 ) -> list[tuple[str, str, str, str, str]]:
-    """Source, type, campaign, first and last day of each line to paste, in order of days. `group`
-    are all conversions of the pool."""
-    unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
+    """Source, type, campaign, first and last day of each line to paste, in order of days.
+    `unmapped` are the pool's conversions that no channel matches. The labels of a dynamic pool keep
+    the call's own values."""
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}")
     meant, reason = suggestion(pool_name, channels)
     of_meant = sorted(
         (
@@ -828,17 +847,16 @@ def suggested_cells(
         key=lambda row: row["valid_from"],
     )
     if reason == "days":
-        return cells_of_open_days({one["conversion_date"] for one in unmapped}, of_meant)
+        open_days = cells_of_open_days({one["conversion_date"] for one in unmapped}, of_meant)
+        return [(*tokens, *cells[3:]) if is_dynamic else cells for cells in open_days]
+    if is_dynamic:
+        return [(*tokens, "", "")]
     columns = ("traffic_source", "traffic_type", "campaign")
     if meant is not None:
         return [
             (*(row[column] for column in columns), row["valid_from"], row["valid_to"])
             for row in of_meant
         ]
-    others = len(group) - len(unmapped)
-    by_utm = sum(one["attribution_method"] == "utm" for one in group)
-    if by_utm * 2 > others:
-        return [("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")]
     shared = {
         tuple(
             None if (one[field] or "").strip(SPACES) in PLACEHOLDERS else one[field]

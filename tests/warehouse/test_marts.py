@@ -240,6 +240,9 @@ def assert_marts_equal(
         account.projects, account.channels, account.tags, account.calls, account.forms, settings
     )
     assert conversions or not account.projects
+    without_channels = oracle.fct_conversions(
+        account.projects, [], account.tags, account.calls, account.forms, settings
+    )
     landed = account.projects, account.calls
     lost = oracle_money.rpt_lost_requests(
         conversions, *landed, account.forms, loaded_until, settings
@@ -252,7 +255,10 @@ def assert_marts_equal(
         "rpt_conversions_daily": oracle.rpt_conversions_daily(
             conversions, account.projects, settings
         ),
-        "rpt_unmapped_pools": oracle.rpt_unmapped_pools(conversions, account.channels),
+        "rpt_unmapped_pools": oracle.named(
+            oracle.rpt_unmapped_pools(conversions, without_channels, account.channels),
+            account.projects,
+        ),
         "dim_channels": oracle.named(
             oracle.dim_channels(conversions, account.channels), account.projects
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -25,6 +26,7 @@ from .oracle import (
     call_id,
     channel_id,
     dim_channels,
+    dynamic_pools,
     fct_conversions,
     moment,
     number,
@@ -798,16 +800,24 @@ def test_open_days_lie_between_the_rows_of_a_pool(
     rows = conversions(
         call(pool_name="Radio", calldate=f"{unmapped_on}T12:00:00Z"), channels=channels
     )
-    cells = suggested_cells("Radio", rows, channels)
+    cells = suggested_cells("Radio", rows, channels, is_dynamic=False)
     assert [cell[3:] for cell in cells] == open_days
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}")
+    cells = suggested_cells("Radio", rows, channels, is_dynamic=True)
+    assert cells == [(*tokens, *days) for days in open_days]
 
 
-def test_a_pool_whose_other_calls_have_a_visit_keeps_their_utm() -> None:
-    calls = [call(1, pool_name="A"), call(2, pool_name="A", remote_ip="10.1.1.1")]
-    assert suggested_cells("A", conversions(*calls), []) == [
-        ("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")
-    ]
-    assert suggested_cells("A", conversions(calls[0]), []) == [("",) * 5]
+def test_a_pool_most_of_whose_calls_have_a_visit_is_dynamic_and_keeps_their_utm() -> None:
+    visit = {"pool_name": "A", "remote_ip": "10.1.1.1"}
+    rows = conversions(call(1, pool_name="A"), call(2, **visit))
+    assert dynamic_pools(rows) == set()
+    rows = conversions(call(1, pool_name="A"), call(2, **visit), call(3, **visit))
+    assert dynamic_pools(rows) == {(1, "A")}
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")
+    near = [channel("pool_name", "a", valid_to="2020-01-01")]
+    assert suggested_cells("A", rows[:1], near, is_dynamic=True) == [tokens]
+    assert suggested_cells("A", rows[:1], [], is_dynamic=True) == [tokens]
+    assert suggested_cells("A", rows[:1], [], is_dynamic=False) == [("",) * 5]
 
 
 def test_a_channel_may_keep_what_the_call_says() -> None:
@@ -857,7 +867,7 @@ def test_unmapped_pools_count_conversions_of_that_reason() -> None:
         call(4, pool_name=""),
         kpi_mode="tagged",  # none of them counts for the KPI: all the same they are unmapped
     )
-    assert rpt_unmapped_pools(rows, [channel("pool_name", "Big Board")]) == [
+    assert rpt_unmapped_pools(rows, rows, [channel("pool_name", "Big Board")]) == [
         {
             "project_id": 1,
             "pool_name": "Big board",
@@ -868,6 +878,7 @@ def test_unmapped_pools_count_conversions_of_that_reason() -> None:
             "suggestion_reason": "case",
             "seed_row": "1,pool_name,Big board,outdoor,offline,Spring,,",
             "conversions_by_utm": 1,
+            "is_dynamic": False,
         }
     ]
 
@@ -931,8 +942,12 @@ def test_every_rule_comes_up_in_every_account(account: Account) -> None:
     assert sum(row["legs"] > 2 for row in rows) >= 20
     assert sum(row["is_answered"] is None and row["legs"] > 1 for row in rows) >= 5
 
-    pools = Counter(row["suggestion_reason"] for row in rpt_unmapped_pools(rows, account.channels))
-    assert min(pools[reason] for reason in ("days", "whitespace", "case", "look_alike", None)) >= 5
+    without_channels = marts(replace(account, channels=[]))
+    pools = rpt_unmapped_pools(rows, without_channels, account.channels)
+    reasons = Counter(row["suggestion_reason"] for row in pools)
+    assert min(reasons[one] for one in ("days", "whitespace", "case", "look_alike", None)) >= 5
+    kinds = Counter(row["is_dynamic"] for row in pools)
+    assert min(kinds[True], kinds[False]) >= 5
     days = rpt_conversions_daily(rows, account.projects, DEFAULTS)
     assert sum(row["conversions_all"] >= 3 for row in days) >= 20
     assert {row["conversions"] == 0 for row in days} == {True, False}
