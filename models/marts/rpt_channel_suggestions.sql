@@ -229,7 +229,7 @@ select
     suggested.is_dynamic,
     projects.project_name
 from suggested
-inner join projects
+inner join {{ ref('stg_config__projects') }} as projects
     on suggested.project_id = projects.project_id
 inner join labels
     on
