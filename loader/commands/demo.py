@@ -229,7 +229,6 @@ def _unmapped_pools(conn: psycopg.Connection) -> Table:
             coalesce(suggested_value, ''),
             coalesce(suggestion_reason, '')
         from ringostat_marts.rpt_unmapped_pools
-        inner join ringostat_marts.dim_projects using (project_id)
         order by project_name, is_dynamic, suggested_value is null, conversions desc
         """
     ).fetchall()

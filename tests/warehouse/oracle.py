@@ -537,6 +537,10 @@ def number_dialled(conversion: Conversion) -> str | None:
     return conversion.text("dst")
 
 
+def shown_call_type(conversion: Conversion) -> str | None:
+    return None if conversion.is_form else call_type(conversion.payload) or None
+
+
 def employee(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
     """“Staff id, -1 = none”, and “a var switches it off”."""
     if not settings.show_employees:
@@ -623,7 +627,7 @@ def fct_conversions(
                     "category_number": noted.text("category_number"),
                     "category_value": decimal(noted.text("category_mark")),
                     **local_time(conversion, zone),
-                    "call_type": None if conversion.is_form else call_type(conversion.payload) or None,
+                    "call_type": shown_call_type(conversion),
                     "number_dialled": number_dialled(conversion),
                     "scheme_name": conversion.text("scheme_name"),
                     "department": conversion.text("department"),

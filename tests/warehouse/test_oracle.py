@@ -648,7 +648,7 @@ def test_legs_do_not_count_as_earlier_contacts() -> None:
     assert [(row["is_primary"], row["legs"]) for row in rows] == [(True, 2), (False, 1)]
 
 
-# ----------------------------------------------------------------- what a call tells besides numbers
+# ---------------------------------------------------------------- what a call tells besides numbers
 
 
 def test_the_local_time_is_that_of_the_project() -> None:

@@ -67,11 +67,14 @@ def test_what_changed_since_a_report_and_by_what(
     report("--full-refresh")
     switched = ("Second", 5, 0, "configuration")
     assert changes(raw) == [late, *both, switched]
-    assert one(
-        raw,
-        "select (conversions_all_before, conversions_all_after, kpi_mode_before, kpi_mode_after)::text"
-        " from ringostat_marts.rpt_report_changes order by changed_on desc limit 1",
-    ) == ("(5,5,all,tagged)")
+    assert raw.execute(
+        """
+        select conversions_all_before, conversions_all_after, kpi_mode_before, kpi_mode_after
+        from ringostat_marts.rpt_report_changes
+        order by changed_on desc
+        limit 1
+        """
+    ).fetchone() == (5, 5, "all", "tagged")
     a_day_passes(raw)
     projects.write_text(PROJECTS + "1,Clinic,,Europe/Kyiv,all,2024-01-01,true\n")
     report()
@@ -131,7 +134,7 @@ def test_a_day_is_reported_once_it_has_ended(
     )
     build()
     assert raw.execute(
-        f"select reported_on - conversion_date, conversions, reason from {mart} order by reported_on"
+        f"select reported_on - conversion_date, conversions, reason from {mart} order by 1"
     ).fetchall() == [(0, 1, None), (1, 2, None)]
     assert changes(raw) == []
 

@@ -23,7 +23,8 @@ Build = Callable[..., None]
 
 ROLE = "the test's own role"
 
-# Values of every var besides its default: each in the first place alone, and all of one place at once.
+# Values of every var besides its default: those in the first place each alone, and all of one place
+# at once.
 OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_kpi_mode": ["tagged_primary", "tagged", "primary"],
     "ringostat_excluded_call_types": [["callback", "transitin"], ["out"], []],
