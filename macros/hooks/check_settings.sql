@@ -3,7 +3,7 @@
     faults, one per line.
 #}
 {% macro check_settings() %}
-    {%- if execute -%}
+    {%- if execute and selects_ours() -%}
     {%- set values = setting_values() -%}
     {%- set faults = [] -%}
     {%- for name in given_settings() if name not in values -%}
@@ -21,7 +21,8 @@
         ) -%}
     {%- endif -%}
     {#- `ringostat` gives the file's vars to dbt, and does not pass on the variable. -#}
-    {%- if env_var('RINGOSTAT_VARS', '') and not invocation_args_dict.vars -%}
+    {%- if project_name == 'ringostat' and env_var('RINGOSTAT_VARS', '')
+        and not invocation_args_dict.vars -%}
         {%- do faults.append(
             'RINGOSTAT_VARS is set, but dbt was given no vars: add --vars "$(cat "$RINGOSTAT_VARS")"'
         ) -%}
@@ -33,20 +34,23 @@
 {% endmacro %}
 
 
-{# The names that begin with `ringostat_` in `--vars` and in the vars of dbt_project.yml. #}
+{#
+    The names of vars below `ringostat` in dbt_project.yml and, in this project itself, those that
+    begin with `ringostat_` there and in `--vars`. In a project that installs this one, such a name
+    may be a var of its own.
+#}
 {% macro given_settings() %}
-    {%- set names = (invocation_args_dict.vars or {}).keys() | list -%}
+    {%- set names = [] -%}
     {%- for project in var.packages_for_node() -%}
-        {%- for name, value in project.vars.to_dict().items() -%}
-            {#- The vars of one package are below its name. -#}
-            {%- do names.extend(value.keys() if value is mapping else [name]) -%}
-        {%- endfor -%}
+        {%- do names.extend(project.vars.to_dict().get('ringostat', {})) -%}
+        {%- if project_name == 'ringostat' -%}
+            {%- for name in project.vars.to_dict() | list + (invocation_args_dict.vars or {}) | list
+                if name is string and name.startswith('ringostat_') -%}
+                {%- do names.append(name) -%}
+            {%- endfor -%}
+        {%- endif -%}
     {%- endfor -%}
-    {%- set ours = [] -%}
-    {%- for name in names | unique if name is string and name.startswith('ringostat_') -%}
-        {%- do ours.append(name) -%}
-    {%- endfor -%}
-    {{ return(ours) }}
+    {{ return(names | unique | list) }}
 {% endmacro %}
 
 

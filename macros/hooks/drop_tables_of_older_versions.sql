@@ -3,11 +3,12 @@
     hold phone numbers, and no deletion reaches them.
 
     A table that a view still reads stays: another mart's until that mart is built, a user's own
-    until the user drops it.
+    until the user drops it. In a project that installs this one, a table of such a name may be
+    that project's own.
 #}
 {% macro drop_tables_of_older_versions() %}
     {%- set names = ['int_conversions'] -%}
-    {%- for name in names %}
+    {%- for name in names if project_name == 'ringostat' %}
     do $$
     begin
         drop table if exists {{ adapter.quote(target.schema ~ '_intermediate') }}.{{ name }};

@@ -6,7 +6,7 @@
     A table is older if it is a view there, or lacks a column that its model has today.
 #}
 {% macro refuse_older_tables() %}
-    {%- if execute and not flags.FULL_REFRESH -%}
+    {%- if execute and not flags.FULL_REFRESH and selects_ours() -%}
     {%- set tables = [] -%}
     {%- for node in graph.nodes.values()
         if node.config.materialized == 'incremental' and node.package_name == 'ringostat' -%}
@@ -30,7 +30,8 @@
     ).columns[0].values() -%}
     {%- if older -%}
     {%- do exceptions.raise_compiler_error(
-        'nothing was built: ' ~ older[0] ~ ' is of an older version. Run `ringostat run'
+        'nothing was built: ' ~ older[0] ~ ' is of an older version. Run `'
+        ~ ('ringostat run' if project_name == 'ringostat' else 'dbt build --select package:ringostat')
         ~ ' --full-refresh` once; "How to upgrade" in CHANGELOG.md says what becomes of your views'
     ) -%}
     {%- endif -%}

@@ -1,14 +1,16 @@
 {#
     On-run-end: prints the first ten failing rows of each failed test, and how many more there are.
     dbt itself shows only their number, and the person who has edited a CSV needs the line. Personal
-    columns are left out. The rows are printed, not logged, so that a quiet log has them too.
+    columns are left out. The rows are printed, not logged, so that a quiet log has them too. Tests
+    of a project that installs this one are its own affair.
 
     The rows are counted again, because the number of failures that dbt passes may be another: a
     test's fail_calc need not count rows, and its limit ends the counting.
 #}
 {% macro show_failing_rows(results) %}
     {% for result in results
-        if result.node.resource_type == 'test' and result.failures and result.node.compiled_code %}
+        if result.node.resource_type == 'test' and result.node.package_name == 'ringostat'
+        and result.failures and result.node.compiled_code %}
         {% do print(result.node.name ~ ':') %}
         {% set failing = '(' ~ result.node.compiled_code ~ ') as failing' %}
         {% set rows = run_query('select * from ' ~ failing ~ ' limit 11').rows %}

@@ -29,7 +29,7 @@
     {%- set found = [] -%}
     {%- if execute and this -%}
     {%- for name in ['stg_ringostat__calls', 'stg_ringostat__forms'] -%}
-    {%- set staging = load_relation(this.incorporate(path={'identifier': name})) -%}
+    {%- set staging = load_relation(relation_of(name)) -%}
     {%- if staging
         and 'staged_at' in adapter.get_columns_in_relation(staging) | map(attribute='name') -%}
     {%- do found.append(staging) -%}

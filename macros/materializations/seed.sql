@@ -3,6 +3,9 @@
     that text to `target/run/` + the path of the seed. If that path is absolute, as in a folder that
     RINGOSTAT_SEEDS names, the joined path is the seed itself, and the user's CSV would be
     overwritten.
+
+    Both macros here are called by their plain names, which dbt looks up in the package of a node
+    first: in a project that installs this one, they do not change that project's own seeds.
 #}
 {% macro noop_statement(name=none, message=none, code=none, rows_affected=none, res=none) -%}
     {%- set ran = caller() -%}
@@ -19,8 +22,8 @@
     `column_types`, because dbt would warn about a column that is not there, so their type is set
     here.
 #}
-{% macro postgres__create_csv_table(model, agate_table) %}
-    {%- set created = default__create_csv_table(model, agate_table) -%}
+{% macro create_csv_table(model, agate_table) %}
+    {%- set created = dbt.create_csv_table(model, agate_table) -%}
     {%- for column in {'projects': ['api_time_zone']}.get(model.name, []) -%}
         {%- call statement('_') -%}
         alter table {{ this }} add column if not exists {{ column }} text;

@@ -1,15 +1,18 @@
 {#
-    An unchanged view is left alone, a changed one is replaced in place.
+    A view that is left alone if it has not changed, and else is replaced in place.
 
-    dbt-postgres renames the old view and drops it with `cascade`: every view on it, and what BI has
+    dbt's own `view` on Postgres renames the old view and drops it with `cascade`: every view on it, and what BI has
     built on those, would be missing until dbt builds it again, and for good if a failing test makes
     dbt skip it. Also, each replacement waits for the queries that are reading the view, and all
     later readers wait behind it.
 
     `create or replace` needs the same columns in the same order (new ones may follow): a release
     that renames a column must be built with `--full-refresh`, which drops the view first.
+
+    It has a name of its own, because dbt does not take a package's `view` for that package's models,
+    and must not take it for those of the project that installs the package.
 #}
-{% materialization view, adapter='postgres' %}
+{% materialization ringostat_view, adapter='postgres' %}
     {%- set target = this.incorporate(type='view') -%}
     {%- set existing = load_cached_relation(this) -%}
 
@@ -20,8 +23,10 @@
         {% do adapter.drop_relation(existing) %}
     {% endif %}
     {% call statement('main') -%}
-        {{ get_create_view_as_sql(target, sql) }}
+        {{ replace_view(target, sql) }}
     {%- endcall %}
+    {#- Rights stay on a view that is replaced in place, so those that the config lacks must go. #}
+    {% do apply_grants(target, config.get('grants'), should_revoke=existing is not none) %}
     {% do persist_docs(target, model) %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -39,7 +44,7 @@
     A replacement tries for a short moment at a time to get its lock: new readers wait no longer
     than that, however long the query runs that holds the view.
 #}
-{% macro postgres__create_view_as(relation, sql) %}
+{% macro replace_view(relation, sql) %}
     {%- set old = relation.include(database=false) | string -%}
     {%- set new = 'pg_temp.' ~ adapter.quote(relation.identifier ~ '__new') -%}
     {% if config.get('contract').enforced %}

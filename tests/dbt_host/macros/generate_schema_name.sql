@@ -1,0 +1,4 @@
+{# Schemas of this project have their plain names. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name or target.schema }}
+{%- endmacro %}

@@ -1,0 +1,3 @@
+{{ config(materialized='incremental', incremental_strategy='replace', unique_key='region_id') }}
+
+select region_id from {{ ref('regions') }}
