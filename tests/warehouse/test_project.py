@@ -177,7 +177,7 @@ def test_a_channel_listed_twice_does_not_stop_a_run_without_tests(
     assert campaigns == [("First",)]
 
 
-@pytest.mark.parametrize("staged_first", ["calls", "forms"])
+@pytest.mark.parametrize("staged_first", ["calls", pytest.param("forms", marks=pytest.mark.slow)])
 def test_what_lands_between_the_staging_of_calls_and_of_forms_is_not_skipped(
     staged_first: str, raw: psycopg.Connection, build: Build
 ) -> None:
@@ -222,7 +222,7 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
 
 
-@pytest.mark.parametrize("again", [[], ["--full-refresh"]])
+@pytest.mark.parametrize("again", [[], pytest.param(["--full-refresh"], marks=pytest.mark.slow)])
 def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
     again: list[str], raw: psycopg.Connection, build: Build
 ) -> None:

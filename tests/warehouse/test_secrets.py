@@ -220,7 +220,7 @@ def test_keys_change_with_the_salt_and_with_nothing_else(
     "loss",
     [
         "delete from ringostat_raw.settings",
-        "drop table ringostat_raw.settings",
+        pytest.param("drop table ringostat_raw.settings", marks=pytest.mark.slow),
     ],
 )
 def test_no_build_goes_without_a_salt(
@@ -263,7 +263,12 @@ def test_failing_rows_show_no_personal_column(
 
 
 @pytest.mark.parametrize(
-    ("number", "last"), [(10, "row 10"), (11, "… and 1 more"), (99, "… and 89 more")]
+    ("number", "last"),
+    [
+        pytest.param(10, "row 10", marks=pytest.mark.slow),
+        (11, "… and 1 more"),
+        pytest.param(99, "… and 89 more", marks=pytest.mark.slow),
+    ],
 )
 def test_of_many_failing_rows_the_first_are_shown_and_all_are_counted(
     seeds: Path,

@@ -281,7 +281,10 @@ def marts(conn: psycopg.Connection) -> Iterable[object]:
     ]
 
 
-@pytest.mark.parametrize("cell", ["UTC+3", "europe/kyiv", "Factory"])
+@pytest.mark.parametrize(
+    "cell",
+    [*(pytest.param(cell, marks=pytest.mark.slow) for cell in ("UTC+3", "europe/kyiv")), "Factory"],
+)
 def test_the_clock_of_the_api_is_a_zone(
     cell: str, seeds: Path, dbt_folder: Path, conn: psycopg.Connection
 ) -> None:

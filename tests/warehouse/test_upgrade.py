@@ -67,7 +67,10 @@ def test_older_tables_are_refused_until_a_full_refresh(
 
 @pytest.mark.parametrize(
     ("schema", "table", "column"),
-    [("intermediate", "int_contacts", "legs"), ("staging", "stg_ringostat__forms", "staged_at")],
+    [
+        ("intermediate", "int_contacts", "legs"),
+        pytest.param("staging", "stg_ringostat__forms", "staged_at", marks=pytest.mark.slow),
+    ],
 )
 def test_a_table_that_lacks_a_column_is_refused(
     schema: str, table: str, column: str, raw: psycopg.Connection, dbt_folder: Path, build: Build
