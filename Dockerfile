@@ -31,7 +31,7 @@ COPY seeds seeds
 COPY tests/dbt tests/dbt
 COPY hosting/repository hosting/repository
 COPY hosting/github-actions hosting/github-actions
-COPY hosting/docker/ringostat hosting/docker/every /usr/local/bin/
+COPY hosting/docker/ringostat hosting/docker/with-secrets hosting/docker/every /usr/local/bin/
 # The demo's Postgres is in here; a run has a PGHOST, and writes to /var/lib/ringostat alone.
 RUN mkdir .postgres && chown ringostat:ringostat .postgres
 

@@ -1,4 +1,4 @@
-"""Imports the dashboard into the project's own Superset and serves it on this machine only.
+"""Imports the dashboard into the project's own Superset and serves it, on this machine only.
 
 `make bi` runs it with the Python of .venv-bi; PG* name the warehouse. Superset's own tables and its
 secrets are in `.superset/`: what a user adds there stays, what is written in `assets/` is as
@@ -29,12 +29,15 @@ LOGIN = "admin"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="another address, e.g. 0.0.0.0 in a container"
+    )
     parser.add_argument("--port", default="8088")
     parser.add_argument("--home", type=Path, default=ROOT / ".superset")
     arguments = parser.parse_args()
     try:
         language = settings.language()
-        port = free_port(arguments.port)
+        port = free_port(arguments.host, arguments.port)
     except ConfigurationError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -56,7 +59,7 @@ def main() -> None:
             password = prepare()
             import_assets(language)
 
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server(arguments.host, port, app, threaded=True)
     print(f"http://127.0.0.1:{server.port}/superset/dashboard/conversions/")
     print(f"login {LOGIN}, password {password}", flush=True)
     print("Ctrl-C ends it.", file=sys.stderr)
@@ -66,14 +69,14 @@ def main() -> None:
         server.server_close()
 
 
-def free_port(text: str) -> int:
+def free_port(host: str, text: str) -> int:
     """The port to serve on (0: any free one). Superset would find it taken a minute later."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ConfigurationError(f"PORT is {text!r}: it must be a number from 0 to 65535")
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            trial.bind(("127.0.0.1", int(text)))
+            trial.bind((host, int(text)))
         except OSError as error:
             raise ConfigurationError(
                 f"port {text} cannot be used ({error.strerror}): choose another, e.g. "

@@ -4,6 +4,7 @@ and the image's steps in an empty folder. The workflow image.yml builds the imag
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ import yaml
 from loader import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+DASHBOARD = (ROOT / "hosting/docker/dashboard.Dockerfile").read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load((ROOT / "compose.yml").read_text(encoding="utf-8"))
 SCRIPTS = ROOT / "hosting/docker"
 
@@ -30,9 +32,9 @@ SCRIPTS = ROOT / "hosting/docker"
 _PINNED = re.compile(r"[a-z]+:[0-9]+[0-9.]*-[a-z-]+")
 
 
-def steps() -> list[list[tuple[str, str]]]:
-    """The instructions of the Dockerfile, stage by stage."""
-    text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE).replace("\\\n", " ")
+def steps(file: str) -> list[list[tuple[str, str]]]:
+    """The instructions of a Dockerfile, stage by stage."""
+    text = re.sub(r"(?m)^#.*\n", "", file).replace("\\\n", " ")
     found = [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
     stages: list[list[tuple[str, str]]] = []
     for name, words in found:
@@ -42,14 +44,15 @@ def steps() -> list[list[tuple[str, str]]]:
     return stages
 
 
-BUILD, FINAL = steps()
+BUILD, FINAL = steps(DOCKERFILE)
+(BOARD,) = steps(DASHBOARD)
 
 
 def copied() -> list[str]:
-    """The files and folders that the image takes from the project."""
+    """The files and folders that the images take from the project."""
     return [
         source
-        for name, words in BUILD + FINAL
+        for name, words in BUILD + FINAL + BOARD
         if name == "COPY" and not words.startswith("--from")
         for source in words.split()[:-1]
     ]
@@ -86,7 +89,7 @@ def test_nothing_else_gets_into_the_image(name: str) -> None:
 
 
 def test_images_are_pinned() -> None:
-    bases = [words.split()[0] for name, words in BUILD + FINAL if name == "FROM"]
+    bases = [words.split()[0] for name, words in BUILD + FINAL + BOARD if name == "FROM"]
     assert len(set(bases)) == 1
     assert _PINNED.fullmatch(bases[0])
     assert _PINNED.fullmatch(COMPOSE["services"]["postgres"]["image"])
@@ -98,15 +101,35 @@ def test_packages_are_those_of_the_lock_file_and_need_no_compiler() -> None:
     assert "--only-binary :all:" in install
 
 
-def test_the_image_runs_as_a_user_who_is_not_root_and_knows_no_key() -> None:
-    (user,) = [words for name, words in FINAL if name == "USER"]
+@pytest.mark.parametrize("stage", [FINAL, BOARD], ids=["ringostat", "dashboard"])
+def test_an_image_runs_as_a_user_who_is_not_root_and_knows_no_key(
+    stage: list[tuple[str, str]],
+) -> None:
+    (user,) = [words for name, words in stage if name == "USER"]
     assert user == "10001:10001"
-    assert FINAL.index(("USER", user)) > max(
-        index for index, (name, _) in enumerate(FINAL) if name in ("RUN", "COPY")
+    assert stage.index(("USER", user)) > max(
+        index for index, (name, _) in enumerate(stage) if name in ("RUN", "COPY")
     )
-    (environment,) = [words for name, words in FINAL if name == "ENV"]
+    (environment,) = [words for name, words in stage if name == "ENV"]
     assert not re.search(r"KEY|PASSWORD|SECRET|URL", environment)
-    assert not [words for name, words in BUILD + FINAL if name == "ARG"]
+    assert not [words for name, words in BUILD + stage if name == "ARG"]
+
+
+def test_the_dashboard_is_started_only_when_asked_and_listens_on_this_machine() -> None:
+    service = COMPOSE["services"]["dashboard"]
+    assert service["profiles"] == ["dashboard"]
+    assert service["build"]["dockerfile"] == "hosting/docker/dashboard.Dockerfile"
+    assert service["secrets"] == ["PGPASSWORD"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    (volume,) = service["volumes"]
+    name, home = volume.split(":")
+    assert name in COMPOSE["volumes"]
+    (command,) = [json.loads(words) for name, words in BOARD if name == "CMD"]
+    assert command[:3] == ["with-secrets", "python", "bi/superset/serve.py"]
+    every_address = "0.0.0.0"  # noqa: S104 - of the container, whose port Compose publishes
+    assert command[3:] == ["--host", every_address, "--home", home]
+    (install,) = [words for name, words in BOARD if name == "RUN" and "requirements.lock" in words]
+    assert "--require-hashes" in install
 
 
 def test_compose_holds_no_key_and_shows_none() -> None:
@@ -181,9 +204,9 @@ def test_each_secret_with_the_name_of_a_variable_becomes_it(tmp_path: Path) -> N
         '#!/bin/sh\nprintf "%s|" "$RINGOSTAT_AUTH_KEY" "$RINGOSTAT_KEY_2" "$@"; env\n'
     )
     program.chmod(0o755)
-    script = (SCRIPTS / "ringostat").read_text().replace("/run/secrets", str(secrets))
+    script = (SCRIPTS / "with-secrets").read_text().replace("/run/secrets", str(secrets))
     run = subprocess.run(
-        ["sh", "-c", script.replace("/opt/venv/bin/ringostat", str(program)), "-", "run", "a b"],
+        ["sh", "-c", script, "-", program, "run", "a b"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert run.stdout.startswith("a key with $HOME and 'quotes'|second|run|a b|")
@@ -191,9 +214,9 @@ def test_each_secret_with_the_name_of_a_variable_becomes_it(tmp_path: Path) -> N
 
 
 def test_without_secrets_the_command_runs_all_the_same(tmp_path: Path) -> None:
-    script = (SCRIPTS / "ringostat").read_text().replace("/run/secrets", str(tmp_path / "none"))
+    script = (SCRIPTS / "with-secrets").read_text()
     run = subprocess.run(
-        ["sh", "-c", script.replace("/opt/venv/bin/ringostat", "echo ran"), "-", "status"],
+        ["sh", "-c", script.replace("/run/secrets", str(tmp_path / "none")), "-", "echo", "ran status"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert (run.stdout, run.stderr) == ("ran status\n", "")
