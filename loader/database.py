@@ -81,13 +81,30 @@ def environment() -> dict[str, str]:
     return found
 
 
+def running() -> dict[str, str] | None:
+    """The warehouse's `environment()`, None if that would start the embedded Postgres."""
+    if not is_embedded():
+        return environment()
+    # A stopped server has no such file, and the library is slow to import.
+    if not (DATA / "postmaster.pid").exists():
+        return None
+    # The file of a server that is just starting may be half written.
+    with suppress(AssertionError):
+        if _is_running(DATA):
+            info = _library().utils.PostmasterInfo.read_from_pgdata(DATA)
+            return _environment_of(_server(DATA), info)
+    return None
+
+
 def child_environment(warehouse: Mapping[str, str]) -> dict[str, str]:
     """This process's environment, for a child process that uses `warehouse`."""
     return {**os.environ, **warehouse}
 
 
-def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
+def connect(warehouse: Mapping[str, str], seconds: int = 10) -> psycopg.Connection:
     """A connection to `warehouse`, an `environment()`; autocommit, for explicit transactions.
+
+    `seconds`: how long a server may take to answer.
 
     A pooler in between must give each connection its own server session, as PgBouncer does with
     `pool_mode = session`: the lock of a project belongs to the session. Except for the time zone
@@ -103,7 +120,7 @@ def connect(warehouse: Mapping[str, str]) -> psycopg.Connection:
             user=warehouse["PGUSER"],
             password=warehouse.get("PGPASSWORD"),
             dbname=warehouse["PGDATABASE"],
-            connect_timeout=10,
+            connect_timeout=seconds,
             client_encoding="utf8",
             autocommit=True,
             prepare_threshold=None,
@@ -183,14 +200,18 @@ def start(data: Path | None = None) -> dict[str, str]:
         raise ConfigurationError(
             f"the embedded Postgres in {data} did not start (see the file log there): {error}"
         ) from None
-    warehouse = {
+    warehouse = _environment_of(server, info)
+    _create_database(warehouse)
+    return warehouse
+
+
+def _environment_of(server: PostgresServer, info: PostmasterInfo) -> dict[str, str]:
+    return {
         "PGHOST": str(info.socket_dir or info.hostname),
         "PGPORT": str(info.port),
         "PGUSER": server.postgres_user,
         "PGDATABASE": os.environ.get("PGDATABASE") or "ringostat",
     }
-    _create_database(warehouse)
-    return warehouse
 
 
 def _start(data: Path) -> tuple[PostgresServer, PostmasterInfo]:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -23,7 +24,18 @@ import click
 import psycopg
 
 from loader import ROOT, alerts, csv_file, database, forms, settings
-from loader.commands import check, impact, init, lifecycle, logs, screen, seeds, suggest, xlsx
+from loader.commands import (
+    check,
+    impact,
+    init,
+    lifecycle,
+    logs,
+    overrides,
+    screen,
+    seeds,
+    suggest,
+    xlsx,
+)
 from loader.commands.dbt import build, read_vars
 from loader.commands.measure import measure
 from loader.commands.status import as_line, as_table, is_healthy, read_status, tracking_line
@@ -590,12 +602,13 @@ def channels_group() -> None:
 def channels_check(github: bool) -> None:
     """Check the four CSVs. Needs no database.
 
-    Prints every fault as file:line:column, what is wrong, and how to correct it.
+    Prints every fault as file:line:column, what is wrong, and how to correct it. If the marts can
+    be read, warns of channels that would override the UTM of a dynamic pool.
 
     \b
     Example: ringostat channels check
     """
-    faults = check.find_faults()
+    faults = [*check.find_faults(), *overrides.find_overrides(seeds.parse_channels().rows)]
     for fault in faults:
         click.echo(check.annotation(fault) if github else str(fault))
     errors = sum(not fault.is_warning for fault in faults)
@@ -609,7 +622,8 @@ def channels_suggest() -> None:
     """Print a row for each pool that no channel matches.
 
     Rows go to stdout, so that you can append them to static_channels.csv; explanations go to
-    stderr. Then fill in the empty cells: `ringostat channels check` names them.
+    stderr. Then fill in the empty cells: `ringostat channels check` names them. Dynamic pools come
+    last: their rows keep the UTM of each call.
 
     \b
     Example: ringostat channels suggest >> seeds/static_channels.csv
@@ -621,10 +635,13 @@ def channels_suggest() -> None:
     shown = screen.visible if sys.stdout.isatty() else str
     if suggestions and not seed.ends_with_line_end and _stdout_is(seed.file):
         click.echo(seed.line_end, nl=False)  # after the last row of the CSV, which lacks it
-    for suggestion in suggestions:
-        click.echo(screen.visible(str(suggestion)), err=True)
-        # Without `color`, click takes terminal escapes out of a pool's name.
-        click.echo(shown(seed.line(suggestion.cells)), nl=False, color=True)
+    for is_dynamic, found in groupby(suggestions, lambda suggestion: suggestion.is_dynamic):
+        if is_dynamic:
+            click.echo("Dynamic pools: any other row would override their calls' UTM", err=True)
+        for suggestion in found:
+            click.echo(screen.visible(str(suggestion)), err=True)
+            # Without `color`, click takes terminal escapes out of a pool's name.
+            click.echo(shown(seed.line(suggestion.cells)), nl=False, color=True)
     if not suggestions:
         click.echo("every pool is mapped", err=True)
     if not all(suggestion.is_complete for suggestion in suggestions):
@@ -684,7 +701,8 @@ def channels_import(file: Path, yes: bool, force: bool) -> None:
     """Show what an exported and edited workbook changes, ask, and write the CSVs.
 
     Writes static_channels.csv and channel_costs.csv. A workbook without a sheet of costs leaves
-    channel_costs.csv alone.
+    channel_costs.csv alone. If the marts can be read, warns of channels that are new or changed
+    and would override the UTM of a dynamic pool.
 
     \b
     Example: ringostat channels import channels.xlsx
@@ -695,6 +713,8 @@ def channels_import(file: Path, yes: bool, force: bool) -> None:
         for line in change.lines:
             click.echo(screen.visible(line))
         click.echo(change)
+    for warning in overrides.find_overrides(row for change in changes for row in change.channels):
+        click.echo(warning, err=True)
     changes = [change for change in changes if change.lines]
     if not changes:
         return

@@ -68,7 +68,7 @@ class Seen:
         return not calldates or any(agrees_with_zone(text, self.zone) for text in calldates)
 
     def pools(self) -> Table:
-        """Calls by pool. A pool whose calls have no visit is static: everybody sees its number."""
+        """Calls by pool. Dynamic is what the macro is_dynamic_pool says."""
         calls: Counter[str] = Counter()
         visits: Counter[str] = Counter()
         for call in self.calls:
@@ -78,7 +78,8 @@ class Seen:
         table = Table("pool", "kind")
         table.add_column("calls", justify="right")
         for pool, count in calls.most_common():
-            kind = "static: map it in static_channels.csv" if not visits[pool] else "dynamic"
+            is_dynamic = visits[pool] * 2 > count
+            kind = "dynamic" if is_dynamic else "static: map it in static_channels.csv"
             table.add_row(f"«{pool}»" if pool else "(no pool)", kind if pool else "", f"{count:,}")
         return table
 

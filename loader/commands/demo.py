@@ -225,20 +225,20 @@ def _unmapped_pools(conn: psycopg.Connection) -> Table:
             project_name,
             pool_name,
             conversions,
+            case when is_dynamic then 'dynamic' else 'static' end,
             coalesce(suggested_value, ''),
             coalesce(suggestion_reason, '')
         from ringostat_marts.rpt_unmapped_pools
-        inner join ringostat_marts.dim_projects using (project_id)
-        order by project_name, suggested_value is null, conversions desc
+        order by project_name, is_dynamic, suggested_value is null, conversions desc
         """
     ).fetchall()
     table = _table(
         "Pools in «Неизвестная кампания»: add them to static_channels.csv",
-        ("project", "pool", "nearly equals", "differs in"),
+        ("project", "pool", "kind", "nearly equals", "differs in"),
         ("conversions",),
     )
-    for name, pool, conversions, suggestion, reason in rows:
-        table.add_row(name, f"«{pool}»", suggestion, reason, *_counts(conversions))
+    for name, pool, conversions, kind, suggestion, reason in rows:
+        table.add_row(name, f"«{pool}»", kind, suggestion, reason, *_counts(conversions))
     return table
 
 

@@ -29,6 +29,7 @@ _CLOCKS = {
     "int_contacts": "staged_at",
     "int_attribution": "staged_at",
     "int_conversions_daily": "written_at",
+    "int_reported_daily": "written_at",
 }
 
 # As in the macro public_id: what the marts show instead of an id that is a hash.

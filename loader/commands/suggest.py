@@ -16,7 +16,7 @@ from loader import settings
 from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_LABELS
 from loader.errors import ConfigurationError
 
-# Pools that a configured name explains come first.
+# Pools that a configured name explains come first, dynamic pools last.
 _UNMAPPED_POOLS = """
 select
     seed_row,
@@ -25,9 +25,10 @@ select
     last_conversion_at,
     suggested_value,
     suggestion_reason,
-    conversions_by_utm
+    conversions_by_utm,
+    is_dynamic
 from {marts}.rpt_unmapped_pools
-order by suggested_value is null, project_id, conversions desc, pool_name
+order by is_dynamic, suggested_value is null, project_id, conversions desc, pool_name
 """
 
 _DIFFERENCES = {
@@ -43,7 +44,7 @@ class Suggestion:
 
     `cells` has the row's columns, empty where the user has to fill them in. `meant` is the
     configured name that explains the pool, `reason` says why its channel does not match. `by_utm`
-    other conversions of the pool have UTM labels.
+    other conversions of the pool have UTM labels; most have them if the pool `is_dynamic`.
     """
 
     cells: Mapping[str, str]
@@ -53,6 +54,7 @@ class Suggestion:
     meant: str | None
     reason: str | None
     by_utm: int
+    is_dynamic: bool
 
     @property
     def is_complete(self) -> bool:
@@ -74,12 +76,13 @@ class Suggestion:
             difference = _DIFFERENCES[str(self.reason)]
             hints.append(f"differs from the configured «{self.meant}» {difference}")
             hints.append("correct that row or add this one")
-        elif self._keeps_utm:
-            hints.append("dynamic: most of its other calls have a visit, whose UTM this row keeps")
+        elif self.is_dynamic:
+            hints.append("most of its calls have a visit")
         elif any(self.cells[column] for column in CHANNEL_LABELS):
             hints.append("all its calls carry these UTM values")
-        if self.by_utm and not self._keeps_utm:
-            hints.append(f"{self.by_utm:,} of its calls have UTM labels, which a channel overrides")
+        if self.by_utm:
+            overridden = f"{self.by_utm:,} of its calls have UTM: a channel would override them"
+            hints.append(overridden + (", this row keeps them" if self.is_dynamic else ""))
         return "; ".join(hints)
 
     @property
@@ -89,13 +92,9 @@ class Suggestion:
             return f"from {first} to {last}"
         return f"until {last}" if last else f"from {first} on"
 
-    @property
-    def _keeps_utm(self) -> bool:
-        return all(self.cells[column].startswith("{") for column in CHANNEL_LABELS)
-
 
 def suggest(conn: psycopg.Connection) -> list[Suggestion]:
-    """The rows that the mart `rpt_unmapped_pools` suggests, near misses first.
+    """The rows that the mart `rpt_unmapped_pools` suggests: near misses first, dynamic pools last.
 
     If the labels of a pool depend on the day, the pool gets several rows. Raises ConfigurationError
     if the marts are not built.
@@ -125,6 +124,7 @@ def suggest(conn: psycopg.Connection) -> list[Suggestion]:
             meant=pool["suggested_value"],
             reason=pool["suggestion_reason"],
             by_utm=pool["conversions_by_utm"],
+            is_dynamic=pool["is_dynamic"],
         )
         for pool in found
         for cells in _cells(pool["seed_row"])

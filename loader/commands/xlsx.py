@@ -41,7 +41,7 @@ POOLS_SHEET = "unmapped_pools"
 COSTS_SHEET = "channel_costs"
 _LISTS_SHEET = "lists"
 
-_HINTS = ("conversions", "first_conversion", "last_conversion", "hint")
+_HINTS = ("kind", "conversions", "first_conversion", "last_conversion", "hint")
 _WIDTHS = {"parameter_value": 36, "campaign": 36, "hint": 80}
 _LINE_ENDS = "\r\n"
 _LAST_ROW = 10_000  # the last one with drop-downs, and the last one that is read
@@ -154,6 +154,7 @@ def _pool_cells(pool: Suggestion) -> dict[str, str]:
     return {
         **dict.fromkeys(CHANNEL_COLUMNS, ""),
         **{column: pool.cells[column] for column in CHANNEL_COLUMNS[:3]},
+        "kind": "dynamic" if pool.is_dynamic else "static",
         "conversions": str(pool.conversions),
         "first_conversion": str(pool.first_day),
         "last_conversion": str(pool.last_day),
@@ -213,7 +214,10 @@ def _add_lists(book: Workbook, numbers: Sequence[str], versions: Sequence[str]) 
 
 @dataclass(frozen=True)
 class Change:
-    """What an import does to a CSV; `lines` are the changed rows as a diff."""
+    """What an import does to a CSV; `lines` are the changed rows as a diff.
+
+    `channels` are the rows that are new or changed, if they are channels.
+    """
 
     seed: csv_file.Seed
     texts: list[str]
@@ -221,6 +225,7 @@ class Change:
     changed: int
     removed: int
     lines: list[str]
+    channels: list[SheetRow]
 
     def __str__(self) -> str:
         numbers = f"{self.added} added, {self.changed} changed, {self.removed} removed"
@@ -407,6 +412,7 @@ def _change(table: _Table, seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> C
     rows_wanted = {table.key_of(row): row for row in wanted}
     texts: list[tuple[tuple[int | str, ...], str]] = []
     lines: list[str] = []
+    edited_rows: list[SheetRow] = []
     added = changed = removed = 0
     for row in seed.rows:
         target = rows_wanted.pop(table.key_of(row), None)
@@ -420,15 +426,18 @@ def _change(table: _Table, seed: csv_file.Seed, wanted: Sequence[SheetRow]) -> C
                 edited = edited.with_cell(column, target[column])
         if edited is not row:
             changed += 1
+            edited_rows.append(target)
             lines += [f"- {row.text.rstrip(_LINE_ENDS)}", f"+ {edited.text.rstrip(_LINE_ENDS)}"]
         texts.append((table.key_of(row), edited.text))
     for key, new in sorted(rows_wanted.items()):
         added += 1
+        edited_rows.append(new)
         text = seed.line(new.cells)
         lines.append(f"+ {text.rstrip(_LINE_ENDS)}")
         place = max((n for n, (other, _) in enumerate(texts, 1) if other < key), default=0)
         texts.insert(place, (key, text))
-    return Change(seed, [text for _, text in texts], added, changed, removed, lines)
+    channels = edited_rows if table is _CHANNELS else []
+    return Change(seed, [text for _, text in texts], added, changed, removed, lines, channels)
 
 
 def _is_edited(column: str, before: str, after: str) -> bool:

@@ -75,6 +75,8 @@
             {%- endif -%}
         {%- endfor -%}
         {{ return(not wrong) }}
+    {%- elif rule.kind == 'flag' -%}
+        {{ return(value is boolean) }}
     {%- elif rule.kind in ('whole', 'number') -%}
         {%- if value is boolean or value is not number or (rule.kind == 'whole' and value is float) -%}
             {{ return(false) }}

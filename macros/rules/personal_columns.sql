@@ -5,7 +5,7 @@
 #}
 {% macro personal_columns() -%}
     {{ return(
-        '^(caller|caller_number|caller_digits|dialled_digits|dst|phone|email|landing|call_card|payload'
+        '^(caller|caller_number|caller_digits|dialled_digits|dst|phone|email|call_card|payload'
         ~ '|call_id|form_id|contact_id|landed_id)$|_ip$|recording'
     ) }}
 {%- endmacro %}

@@ -2,12 +2,13 @@
     The rule for every var of the project. A value is right if it is null and the var is `optional`,
     or if it passes all the other checks of its rule:
 
-    kind           text, number, whole (number) or words (a list of lower-case words)
+    kind           text, number, whole (number), flag or words (a list of lower-case words)
     one_of         the possible values
     least, most    the bounds of a number, both included
 #}
 {% macro setting_values() %}
     {%- set label = {'kind': 'text', 'must': 'be text, not empty'} -%}
+    {%- set flag = {'kind': 'flag', 'must': 'be true or false'} -%}
     {{ return({
         'ringostat_kpi_mode': {
             'one_of': kpi_modes(), 'must': 'be one of ' ~ kpi_modes() | join(', ')
@@ -57,6 +58,12 @@
         'ringostat_health_probability': {
             'kind': 'number', 'least': 0, 'most': 1, 'must': 'be a number from 0 to 1'
         },
+        'ringostat_reported_days': {
+            'kind': 'whole', 'least': 0, 'most': 36500,
+            'must': 'be a whole number of days from 0 to 36500',
+        },
+        'ringostat_show_employees': flag,
+        'ringostat_show_visits': flag,
         'ringostat_bi_role': {
             'kind': 'text', 'one_of': roles(), 'optional': true,
             'must': 'be the name of a role of this Postgres server, or null',

@@ -91,15 +91,7 @@ written as (
 ),
 
 days as (
-    select
-        project_id,
-        conversion_date
-    from written
-    union
-    select
-        project_id,
-        unnest(earlier_dates::date[]) as conversion_date
-    from written
+    {{ days_of_written_contacts() }}
     union
     -- Conversions that had no labels yet.
     select
@@ -148,9 +140,16 @@ daily as (
         traffic_type,
         campaign,
 
+        case
+            when min(attribution_method) = max(attribution_method) then min(attribution_method)
+            else 'mixed'
+        end as attribution_method,
+
         {% for mode in kpi_modes() -%}
         {%- set counts = is_counted("'" ~ mode ~ "'", 'is_tagged', 'is_primary') -%}
         count(*) filter (where {{ counts }}) as conversions_{{ mode }},
+        count(*) filter (where {{ counts }} and attribution_method = 'unknown')
+            as conversions_unknown_{{ mode }},
         coalesce(sum(category_value) filter (where {{ counts }}), 0) as category_value_{{ mode }},
         {% endfor -%}
 
@@ -221,8 +220,10 @@ final as (
         null as traffic_source,
         null as traffic_type,
         null as campaign,
+        null as attribution_method,
         {% for mode in kpi_modes() -%}
         null as conversions_{{ mode }},
+        null as conversions_unknown_{{ mode }},
         null as category_value_{{ mode }},
         {% endfor -%}
         null as answered,

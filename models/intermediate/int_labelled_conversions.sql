@@ -18,6 +18,7 @@ tags as (
 final as (
     select
         conversions.project_id,
+        conversions.contact_id,
         conversions.conversion_id,
         conversions.conversion_type,
         conversions.occurred_at,

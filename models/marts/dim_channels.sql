@@ -8,6 +8,10 @@ conversions as (
     select * from {{ ref('fct_conversions') }}
 ),
 
+projects as (
+    select * from {{ ref('stg_config__projects') }}
+),
+
 use_of_channels as (
     select
         project_id,
@@ -34,8 +38,11 @@ final as (
         coalesce(use_of_channels.conversions, 0) as conversions,
         use_of_channels.first_conversion_at,
         use_of_channels.last_conversion_at,
-        use_of_channels.conversions is not null as is_used
+        use_of_channels.conversions is not null as is_used,
+        projects.project_name
     from channels
+    left join projects
+        on channels.project_id = projects.project_id
     left join use_of_channels
         on
             channels.project_id = use_of_channels.project_id

@@ -1,9 +1,9 @@
 -- What to add to static_channels.csv for each pool in «Неизвестная кампания»: usually one row,
 -- more if the labels depend on the day. The first of these that fits gives the labels:
 --
--- 1. The pool is configured, but not on the days of these calls: the labels of the days beside.
--- 2. The pool nearly equals a configured name: the labels of that name.
--- 3. Most of the pool's other calls have a visit, so it is dynamic: each call's own UTM values.
+-- 1. The pool is dynamic: each call's own UTM values, which other labels would override.
+-- 2. The pool is configured, but not on the days of these calls: the labels of the days beside.
+-- 3. The pool nearly equals a configured name: the labels of that name.
 -- 4. All these calls carry the same UTM values, placeholders aside: these values.
 --
 -- Otherwise the labels are empty, for the user to fill in.
@@ -51,8 +51,7 @@ others as (
     select
         conversions.project_id,
         conversions.pool_name,
-        count(*) as other_conversions,
-        count(*) filter (where conversions.attribution_method = 'utm') as conversions_by_utm
+        count(*) as conversions_by_utm
     from {{ ref('fct_conversions') }} as conversions
     where
         (conversions.project_id, conversions.pool_name) in (
@@ -61,8 +60,16 @@ others as (
                 pools.pool_name
             from pools
         )
-        and conversions.unknown_reason is null
+        and conversions.attribution_method = 'utm'
     group by conversions.project_id, conversions.pool_name
+),
+
+dynamic_pools as (
+    select distinct
+        project_id,
+        pool_name
+    from {{ ref('int_pools_daily') }}
+    where is_dynamic
 ),
 
 -- Each configured name that a pool equals or nearly equals, with the smallest difference that
@@ -106,8 +113,8 @@ meant as (
 suggested as (
     select
         pools.*,
-        coalesce(others.other_conversions, 0) as other_conversions,
         coalesce(others.conversions_by_utm, 0) as conversions_by_utm,
+        dynamic_pools.pool_name is not null as is_dynamic,
         meant.suggested_value,
         meant.suggestion_reason
     from pools
@@ -115,6 +122,10 @@ suggested as (
         on
             pools.project_id = others.project_id
             and pools.pool_name = others.pool_name
+    left join dynamic_pools
+        on
+            pools.project_id = dynamic_pools.project_id
+            and pools.pool_name = dynamic_pools.pool_name
     left join meant
         on
             pools.project_id = meant.project_id
@@ -185,27 +196,18 @@ labels as (
         on
             suggested.project_id = channels.project_id
             and suggested.suggested_value = channels.parameter_value
-    where suggested.suggestion_reason <> 'days'
+    where suggested.suggestion_reason <> 'days' and not suggested.is_dynamic
     union all
     select
         project_id,
         pool_name,
-        case
-            when conversions_by_utm * 2 > other_conversions then '{utm_source}'
-            when is_one_source then utm_source
-        end as traffic_source,
-        case
-            when conversions_by_utm * 2 > other_conversions then '{utm_medium}'
-            when is_one_source then utm_medium
-        end as traffic_type,
-        case
-            when conversions_by_utm * 2 > other_conversions then '{utm_campaign}'
-            when is_one_source then utm_campaign
-        end as campaign,
+        case when is_one_source then utm_source end as traffic_source,
+        case when is_one_source then utm_medium end as traffic_type,
+        case when is_one_source then utm_campaign end as campaign,
         null as valid_from,
         null as valid_to
     from suggested
-    where suggestion_reason is null
+    where suggestion_reason is null or (suggestion_reason <> 'days' and is_dynamic)
 )
 
 select
@@ -217,12 +219,18 @@ select
     suggested.suggested_value,
     suggested.suggestion_reason,
     suggested.conversions_by_utm,
-    labels.traffic_source,
-    labels.traffic_type,
-    labels.campaign,
+    case when suggested.is_dynamic then '{utm_source}' else labels.traffic_source end
+        as traffic_source,
+    case when suggested.is_dynamic then '{utm_medium}' else labels.traffic_type end
+        as traffic_type,
+    case when suggested.is_dynamic then '{utm_campaign}' else labels.campaign end as campaign,
     labels.valid_from,
-    labels.valid_to
+    labels.valid_to,
+    suggested.is_dynamic,
+    projects.project_name
 from suggested
+inner join {{ ref('stg_config__projects') }} as projects
+    on suggested.project_id = projects.project_id
 inner join labels
     on
         suggested.project_id = labels.project_id

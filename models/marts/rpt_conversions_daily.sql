@@ -34,7 +34,11 @@ final as (
         daily.in_progress,
 
         -- of those that the KPI mode counts
-        {{ of_kpi_mode('projects.kpi_mode', 'daily.category_value') }} as category_value
+        {{ of_kpi_mode('projects.kpi_mode', 'daily.category_value') }} as category_value,
+        {{ of_kpi_mode('projects.kpi_mode', 'daily.conversions_unknown') }} as conversions_unknown,
+
+        daily.attribution_method,
+        projects.kpi_mode
     from daily
     inner join projects
         on daily.project_id = projects.project_id

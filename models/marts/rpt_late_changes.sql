@@ -23,6 +23,7 @@ first_loads as (
 final_since as (
     select
         calls.project_id,
+        projects.project_name,
         calls.conversion_date,
         calls.first_loaded_at,
         calls.loaded_at,
@@ -43,10 +44,11 @@ final as (
         project_id,
         count(*) filter (where first_loaded_at > final_at) as calls_added_late,
         count(*) filter (where first_loaded_at <= final_at) as calls_changed_late,
-        max(loaded_at) as last_changed_at
+        max(loaded_at) as last_changed_at,
+        project_name
     from final_since
     where loaded_at > final_at
-    group by conversion_date, project_id
+    group by conversion_date, project_id, project_name
 )
 
 select * from final

@@ -1,7 +1,9 @@
 with
 
 conversions as (
-    select conversions.*
+    select
+        conversions.*,
+        projects.project_name
     from {{ ref('int_contacts') }} as conversions
     inner join {{ ref('stg_config__projects') }} as projects
         on conversions.project_id = projects.project_id
@@ -38,7 +40,8 @@ final as (
         elsewhere.conversion_id as other_id,
         elsewhere.occurred_at as other_occurred_at,
         abs(extract(epoch from elsewhere.occurred_at - conversions.occurred_at))::bigint
-            as seconds_apart
+            as seconds_apart,
+        conversions.project_name
     from conversions
     inner join elsewhere
         on

@@ -11,6 +11,10 @@ monthly as not materialized (
     select * from {{ ref('rpt_campaigns_monthly') }}
 ),
 
+projects as (
+    select * from {{ ref('stg_config__projects') }}
+),
+
 labels as (
     select * from {{ ref('int_labels') }}
 ),
@@ -199,8 +203,11 @@ final as (
                 when unmatched.project_id is null then nearest_in_any_project.nearest_match
                 else nearest.nearest_match
             end
-        ) as nearest_match
+        ) as nearest_match,
+        projects.project_name
     from unmatched
+    left join projects
+        on unmatched.project_id = projects.project_id
     left join nearest
         on
             unmatched.project_id = nearest.project_id
@@ -211,7 +218,12 @@ final as (
         on
             unmatched.project_id = nearest_spend.project_id
             and unmatched.campaign = nearest_spend.campaign
-    group by unmatched.month, unmatched.project_id, unmatched.campaign, unmatched.side
+    group by
+        unmatched.month,
+        unmatched.project_id,
+        unmatched.campaign,
+        unmatched.side,
+        projects.project_name
 )
 
 select * from final

@@ -28,7 +28,9 @@ final as (
             ),
             E'\n' order by valid_from nulls first
         ) as seed_row,
-        conversions_by_utm
+        conversions_by_utm,
+        is_dynamic,
+        project_name
     from suggestions
     group by
         project_id,
@@ -38,7 +40,9 @@ final as (
         last_conversion_at,
         suggested_value,
         suggestion_reason,
-        conversions_by_utm
+        conversions_by_utm,
+        is_dynamic,
+        project_name
 )
 
 select * from final

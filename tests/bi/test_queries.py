@@ -20,8 +20,20 @@ QUESTIONS = {
 
 @pytest.fixture(scope="module")
 def marts(demo_warehouse: dict[str, str]) -> psycopg.Connection:
-    with database.connect(demo_warehouse) as conn:
-        conn.execute("set default_transaction_read_only = on")
+    with database.connect(demo_warehouse) as conn, conn.transaction(force_rollback=True):
+        # The demo is built once, so nothing has changed since a report. Here something has.
+        conn.execute(
+            """
+            insert into ringostat_intermediate.int_reported_daily
+            select (jsonb_populate_record(reported, jsonb_build_object(
+                'reported_on', reported.reported_on + 1,
+                'conversions', reported.conversions + 1,
+                'reason', 'calls'
+            ))).*
+            from ringostat_intermediate.int_reported_daily as reported
+            where reported.conversion_date < current_date - 7
+            """
+        )
         yield conn
 
 

@@ -426,6 +426,9 @@ def test_the_charts_of_the_data_show_the_rows_of_the_marts(
         )
         pools = data["Pools without a channel"]
         assert {row["difference"] for row in pools} >= {"look-alike letters", "spaces", ""}
+        kinds = [row["kind"] for row in pools]
+        assert set(kinds) == {"Dynamic pool", "Static pool"}
+        assert kinds == sorted(kinds, reverse=True)  # dynamic ones last
         assert _rows(pools, "seed_row", "conversions") == _sql(
             conn,
             """

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from loader import ROOT, csv_file
+from loader import ROOT, csv_file, database
 from loader.commands import check, impact, seeds
 from loader.commands.dbt import dbt
 from loader.sandbox import SEEDS
@@ -44,6 +44,12 @@ def found(text: str, name: str = "static_channels.csv") -> list[str]:
     lines = ringostat("channels", "check").stdout.splitlines()
     assert all(line.startswith(f"{name}:") for line in lines)
     return [line.removeprefix(f"{name}:") for line in lines]
+
+
+@pytest.fixture(autouse=True)
+def no_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a test asks for a warehouse there is none: the developer's own is left alone."""
+    monkeypatch.setenv("PGHOST", str(tmp_path))
 
 
 # ------------------------------------------------------------------------------------------ check
@@ -284,6 +290,107 @@ def test_the_parameters_are_those_of_the_macros() -> None:
     assert names("kpi_tag_parameters", r"'(\w+)':") == seeds.TAG_PARAMETERS
 
 
+# ------------------------------------------------------------------------------- check: overrides
+
+TOKENS = "{utm_source},{utm_medium},{utm_campaign}"
+
+
+@pytest.fixture
+def pools(conn: psycopg.Connection) -> psycopg.Connection:
+    """The dynamic pool «Site» of project 11111, with 1,240 visits on two days, and others."""
+    conn.execute(
+        """
+        create schema ringostat_intermediate;
+        create table ringostat_intermediate.int_pools_daily (
+            project_id bigint, pool_name text, conversion_date date, conversions bigint,
+            conversions_with_visit bigint, is_dynamic boolean
+        );
+        insert into ringostat_intermediate.int_pools_daily values
+            (11111, 'Site', '2024-01-31', 1300, 1200, true),
+            (11111, 'Site', '2024-02-01', 50, 40, true),
+            (11111, 'Site', '2024-03-01', 2, 0, true),
+            (11111, 'Radio', '2024-01-31', 300, 20, false),
+            (22222, 'Metro', '2024-01-31', 9, 9, true);
+        """
+    )
+    return conn
+
+
+@pytest.mark.parametrize(
+    ("row", "calls"),
+    [
+        ("pool_name,Site,s,t,c,,", "1,240"),
+        ("pool_name,Site,s,t,c,2024-02-01,", "40"),
+        ("pool_name,Site,s,t,c,,2024-01-31", "1,200"),
+        ("pool_name,Site,s,t,c,2024-03-01,", None),
+        (f"pool_name,Site,{TOKENS},,", None),
+        ("pool_name,Site,google,cpc,{utm_campaign},,", None),
+        ("pool_name,site,s,t,c,,", None),
+        ("pool_name,Radio,s,t,c,,", None),
+        ("pool_name,Metro,s,t,c,,", None),
+        ("department,Site,s,t,c,,", None),
+    ],
+)
+def test_a_channel_that_would_override_the_utm_of_a_dynamic_pool_is_a_warning(
+    folder: Path, pools: psycopg.Connection, row: str, calls: str | None
+) -> None:
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,dst,1,s,t,c,,\n11111,{row}\n")
+    result = ringostat("channels", "check")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "static_channels.csv:3:17: warning: parameter_value: this pool is dynamic: the channel "
+        f"would override the UTM of {calls} of its calls; the labels {{utm_source}}, "
+        "{utm_medium}, {utm_campaign} keep it\n"
+        if calls
+        else ""
+    )
+
+
+def test_the_warning_changes_no_exit_code_and_stands_beside_faults(
+    folder: Path, pools: psycopg.Connection
+) -> None:
+    rows = "11111,pool_name,Site,s,t,c,,\nx,pool_name,Site,s,t,c,01.02.2024,\n"
+    Path("static_channels.csv").write_text(CHANNELS + rows)
+    result = ringostat("channels", "check", "--github")
+    assert result.exit_code == 1
+    assert result.stderr == "2 faults, 1 warnings\n"
+    assert result.stdout.splitlines()[-1].startswith(
+        "::warning file=static_channels.csv,line=2,col=17::parameter_value: this pool is dynamic"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "drop table ringostat_intermediate.int_pools_daily",
+        "alter table ringostat_intermediate.int_pools_daily rename is_dynamic to other",
+        "drop schema ringostat_intermediate cascade",
+    ],
+)
+def test_without_marts_nobody_is_warned(
+    folder: Path, pools: psycopg.Connection, change: str
+) -> None:
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,pool_name,Site,s,t,c,,\n")
+    pools.execute(change)
+    result = ringostat("channels", "check")
+    assert (result.exit_code, result.output) == (0, "0 faults, 0 warnings\n")
+
+
+def test_the_check_starts_no_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,pool_name,Site,s,t,c,,\n")
+    monkeypatch.delenv("PGHOST")
+    monkeypatch.setattr(database, "DATA", folder / ".postgres")
+    result = ringostat("channels", "check")
+    assert (result.exit_code, result.output) == (0, "0 faults, 0 warnings\n")
+    assert not database.DATA.exists()
+
+
+def test_a_database_that_does_not_answer_changes_nothing(folder: Path) -> None:
+    Path("static_channels.csv").write_text(f"{CHANNELS}11111,pool_name,Site,s,t,c,,\n")
+    result = ringostat("channels", "check")
+    assert (result.exit_code, result.output) == (0, "0 faults, 0 warnings\n")
+
+
 # ---------------------------------------------------------------------------------------- suggest
 
 
@@ -296,7 +403,7 @@ def marts(conn: psycopg.Connection) -> psycopg.Connection:
         create table ringostat_marts.rpt_unmapped_pools (
             project_id bigint, pool_name text, conversions bigint, first_conversion_at timestamptz,
             last_conversion_at timestamptz, suggested_value text, suggestion_reason text,
-            seed_row text, conversions_by_utm bigint
+            seed_row text, conversions_by_utm bigint, is_dynamic boolean
         );
         """
     )
@@ -309,23 +416,25 @@ def unmapped(
     conversions: int = 1,
     near: tuple = (None, None),
     by_utm: int = 0,
+    is_dynamic: bool = False,
 ) -> None:
     """A pool of project 11111."""
     marts.execute(
         "insert into ringostat_marts.rpt_unmapped_pools"
-        " values (11111, %s, %s, '2024-01-01', '2024-02-01', %s, %s, %s, %s)",
-        [seed_row, conversions, *near, f"11111,pool_name,{seed_row}", by_utm],
+        " values (11111, %s, %s, '2024-01-01', '2024-02-01', %s, %s, %s, %s, %s)",
+        [seed_row, conversions, *near, f"11111,pool_name,{seed_row}", by_utm, is_dynamic],
     )
 
 
-def test_the_rows_of_the_mart_are_printed_near_misses_first(
+def test_the_rows_of_the_mart_are_printed_near_misses_first_and_dynamic_pools_last(
     folder: Path, marts: psycopg.Connection
 ) -> None:
+    unmapped(marts, f"site,{TOKENS},,", near=("Site", "case"), by_utm=1234, is_dynamic=True)
+    unmapped(marts, f'"Two\nlines",{TOKENS},,', conversions=9, is_dynamic=True)
     unmapped(marts, "Billboard,,,,,", conversions=9, by_utm=3)
     unmapped(marts, '"Flyers, ""red""",flyers,offline,,,')
     two_rows = "2гис,2gis,maps,Card,,2024-06-30\n11111,pool_name,2гис,2gis,maps,New,2024-07-01,"
     unmapped(marts, two_rows, near=("2ГИС", "case"))
-    unmapped(marts, '"Two\nlines",{utm_source},{utm_medium},{utm_campaign},,', by_utm=5)
     unmapped(marts, "Radio,s,t,c,2024-03-01,2024-03-31", near=("Radio", "days"))
     result = ringostat("channels", "suggest")
     assert result.exit_code == 0
@@ -335,16 +444,24 @@ def test_the_rows_of_the_mart_are_printed_near_misses_first(
         "11111,pool_name,Radio,s,t,c,2024-03-01,2024-03-31\n"
         "11111,pool_name,Billboard,,,,,\n"
         '11111,pool_name,"Flyers, ""red""",flyers,offline,,,\n'
+        "11111,pool_name,site,{utm_source},{utm_medium},{utm_campaign},,\n"
         '11111,pool_name,"Two\nlines",{utm_source},{utm_medium},{utm_campaign},,\n'
     )
     for hint in (
         "differs from the configured «2ГИС» in case only",
         "configured, but not from 2024-03-01 to 2024-03-31",
-        "3 of its calls have UTM labels, which a channel overrides",
+        "3 of its calls have UTM: a channel would override them\n",
         "all its calls carry these UTM values",
-        "most of its other calls have a visit, whose UTM this row keeps\n",
     ):
         assert hint in result.stderr
+    static, dynamic = result.stderr.split(
+        "Dynamic pools: any other row would override their calls'"
+    )
+    assert "«Flyers" in static
+    assert (
+        "1,234 of its calls have UTM: a channel would override them, this row keeps them" in dynamic
+    )
+    assert dynamic.endswith("most of its calls have a visit\nthen fill in the empty cells\n")
 
 
 @pytest.mark.parametrize(

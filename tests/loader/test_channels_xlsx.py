@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 from random import Random
 from time import monotonic
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import psycopg
 import pytest
 from click.testing import Result
 from openpyxl import Workbook, load_workbook
@@ -17,7 +19,13 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from loader import forms
 from loader.commands import xlsx
-from loader.commands.seeds import CHANNEL_COLUMNS, CHANNEL_PARAMETERS, COST_COLUMNS
+from loader.commands.seeds import (
+    CHANNEL_COLUMNS,
+    CHANNEL_LABELS,
+    CHANNEL_PARAMETERS,
+    CHANNEL_TOKENS,
+    COST_COLUMNS,
+)
 from loader.commands.suggest import Suggestion
 from loader.errors import ConfigurationError
 
@@ -156,11 +164,11 @@ def test_without_a_warehouse_the_channels_are_exported_all_the_same() -> None:
     assert "the workbook lists no unmapped pools" in result.stderr
 
 
-def pool(name: str, meant: str | None = None) -> Suggestion:
+def pool(name: str, meant: str | None = None, is_dynamic: bool = False) -> Suggestion:
     cells = dict.fromkeys(CHANNEL_COLUMNS, "")
     cells |= {"project_id": "11111", "parameter": "pool_name", "parameter_value": name}
     reason = "case" if meant else None
-    return Suggestion(cells, 7, date(2024, 1, 1), date(2024, 2, 1), meant, reason, 0)
+    return Suggestion(cells, 7, date(2024, 1, 1), date(2024, 2, 1), meant, reason, 0, is_dynamic)
 
 
 def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
@@ -170,7 +178,7 @@ def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
 
     workbook = load_workbook("channels.xlsx")
     sheet = workbook["unmapped_pools"]
-    assert sheet["L4"].value == (
+    assert sheet["M4"].value == (
         "differs from the configured «2ГИС» in case only; correct that row or add this one"
     )
     for column, label in zip("DEF", ("olx", "classified", "Ads"), strict=True):
@@ -180,6 +188,55 @@ def test_a_pool_becomes_a_channel_when_its_labels_are_filled_in() -> None:
     assert import_it("--yes").stdout.startswith(f"+ {added}")
     head, tail = ROWS.split("22222")
     assert read() == f"{HEADER}{head}{added}22222{tail}"
+
+
+def test_dynamic_pools_are_marked_and_their_hint_names_the_labels() -> None:
+    site = pool("Site", is_dynamic=True)
+    tokens = dict(zip(CHANNEL_LABELS, CHANNEL_TOKENS, strict=False))
+    site = replace(site, cells={**site.cells, **tokens}, by_utm=4154)
+    xlsx.export(Path("channels.xlsx"), ["11111"], [pool("OLX"), site])
+    sheet = load_workbook("channels.xlsx")["unmapped_pools"]
+    assert [cell.value for cell in sheet["I"]] == ["kind", "static", "dynamic"]
+    assert [sheet.cell(3, column).value for column in (4, 5, 6)] == [None] * 3
+    assert sheet["M3"].value == (
+        "most of its calls have a visit; 4,154 of its calls have UTM: a channel would override "
+        "them, this row keeps them: {utm_source}, {utm_medium}, {utm_campaign}"
+    )
+
+
+def test_new_and_changed_channels_that_would_override_the_utm_of_a_dynamic_pool_are_warned_of(
+    conn: psycopg.Connection,
+) -> None:
+    conn.execute(
+        """
+        create schema ringostat_intermediate;
+        create table ringostat_intermediate.int_pools_daily as
+        select 11111::bigint as project_id, pool_name, date '2024-01-01' as conversion_date,
+            5000::bigint as conversions_with_visit, true as is_dynamic
+        from unnest(array['Kept', 'New', 'Edited', 'Token']) as pool_name
+        """
+    )
+    before = f"{HEADER}11111,pool_name,Edited,s,t,c,,\n11111,pool_name,Kept,s,t,c,,\n"
+    write(before)
+
+    def change(sheet: Worksheet, _: Workbook) -> None:
+        sheet["F2"] = "Other"
+        for row, (name, label) in enumerate([("New", "x"), ("Token", "{utm_source}")], 4):
+            for column, text in enumerate(["11111", "pool_name", name, label, "y", "z"], 1):
+                sheet.cell(row, column, text)
+
+    edit(change)
+    result = import_it("--yes")
+    assert result.exit_code == 0
+    places = [line.split(": warning: ")[0] for line in result.stderr.splitlines()]
+    assert places == [
+        f"channels.xlsx: sheet static_channels, row {row}, column C" for row in (2, 4)
+    ]
+    assert "this pool is dynamic: the channel would override the UTM of 5,000" in result.stderr
+    assert len(read().splitlines()) == 5
+
+    edit(lambda sheet, workbook: None)
+    assert import_it("--yes").stderr == ""
 
 
 def test_a_pool_with_some_of_its_labels_is_refused() -> None:

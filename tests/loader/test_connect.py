@@ -66,8 +66,10 @@ def test_it_says_what_it_saw_and_adds_a_line(account: Callable[..., Sandbox], fi
     account(
         [
             call(ago(days=200), "1", pool_name="Site", client_id="1.2"),
-            call(ago(days=3), "2", pool_name="Site", landing="", call_type="callback"),
+            call(ago(days=3), "2", pool_name="Site", landing="/", call_type="callback"),
+            call(ago(days=2), "5", pool_name="Site"),
             call(ago(hours=5), "3", pool_name="Billboard"),
+            call(ago(hours=4), "6", pool_name="Billboard", remote_ip="10.1.1.1"),
             call(ago(hours=2), "4", pool_name=None, client_id=" "),
         ]
     )
@@ -77,10 +79,10 @@ def test_it_says_what_it_saw_and_adds_a_line(account: Callable[..., Sandbox], fi
     assert "Ringostat project 11111\n" in said
     assert f"first call seen  {ago(days=200):%Y-%m-%d %H:%M}" in said
     assert f"last {ago(hours=2):%Y-%m-%d %H:%M}" in said
-    assert "4 in 365 days" in said
-    assert "in 3, callback 1" in said
-    assert re.search(r"«Site» +│ dynamic +│ +2 │", said)
-    assert re.search(r"«Billboard» +│ static: map it in static_channels.csv +│ +1 │", said)
+    assert "6 in 365 days" in said
+    assert "in 5, callback 1" in said
+    assert re.search(r"«Site» +│ dynamic +│ +3 │", said)
+    assert re.search(r"«Billboard» +│ static: map it in static_channels.csv +│ +2 │", said)
     assert re.search(r"\(no pool\) +│ +│ +1 │", said)
     assert "KPIs may double" in said
     assert said.endswith("next: ringostat run\n")

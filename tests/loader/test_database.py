@@ -48,6 +48,19 @@ def test_the_life_of_the_embedded_postgres(embedded: Path) -> None:
         conn.execute("select from kept")
 
 
+def test_only_a_running_server_is_found(embedded: Path) -> None:
+    assert database.running() is None
+    assert not embedded.exists()
+    started = database.start()
+    assert database.running() == started
+    database.stop()
+    assert database.running() is None
+    # A server that is just starting has written half of this file.
+    (embedded / "postmaster.pid").write_text("1\n")
+    assert database.running() is None
+    (embedded / "postmaster.pid").unlink()
+
+
 def test_env_and_psql(embedded: Path) -> None:
     lines = ringostat("db", "env").stdout.splitlines()
     exported = dict(shlex.split(line)[1].split("=", 1) for line in lines)

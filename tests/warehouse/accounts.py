@@ -155,6 +155,7 @@ CATEGORIES = (-1, -1, 101, 5)
 ODD_CATEGORIES = ("-1", " -1 ", "101", " 101", "5", 0, "0", "VIP", "none", *BLANKS)
 MARKS = (0, "0", 3, "3", 5, "150.50", 99.9, "5 points", None, ABSENT)
 EMPLOYEES = (-1, "-1", 7, "7", None, ABSENT)
+NAMES = ("Іваненко Олена", "O'Neil, Ann", *BLANKS)
 SECONDS = (0, 7, 36, "36", 425, 61)
 ODD_SECONDS = (
     " 36 ",
@@ -181,7 +182,7 @@ ODD_FLAGS = ("true", "FALSE", "Yes", "no", " 1 ", "NO ", "maybe", "y", 2, "-1", 
 CALL_COUNTERS = (1, 1, 2, 3, "1", "2")
 ODD_CALL_COUNTERS = (" 1 ", "1.0", "1.9", "01", 0, -1, "first", "1e0", *BLANKS)
 CLIENT_IDS = ("1169999034.15555555108", 1169999034)
-LANDINGS = ("localhost/", "https://shop.example/?q=вікна")
+LANDINGS = ("localhost/", "https://shop.example/?q=вікна", "https://shop.example#top?", "?q=1")
 REFERRERS = ("http://localhost:3000/", "android-app://com.google")
 ADDRESSES = ("10.10.10.10", "2001:db8::1")
 UTM_PLACEHOLDERS = ("(direct)", "(none)", "(not set)", "Google", " google", "none", 2026)
@@ -595,6 +596,7 @@ def random_call(rng: Random, profile: Profile, seen: list[Contact]) -> Row:
             if rng.random() < profile.sends_unique_call
             else ABSENT,
             "employee_number": rng.choice(EMPLOYEES),
+            "employee_fio": rng.choice(NAMES),
             "employee_mark": rng.choice(MARKS),
             "connected_with": rng.choice(("380441119999", "")),
             "has_recording": rng.choice(("0", "1")),

@@ -68,6 +68,8 @@ class Settings:
     call_back_seconds: int = 10
     health_conversions: int = 20
     health_probability: Decimal = Decimal("0.001")
+    show_employees: bool = True
+    show_visits: bool = True
 
 
 # ------------------------------------------------------------------------ reading what was answered
@@ -523,6 +525,47 @@ def talk_seconds(conversion: Conversion) -> int | None:
     return sum(one or 0 for one in seconds) if any(one is not None for one in seconds) else None
 
 
+def filled(value: str | None) -> str | None:
+    """The value as answered, null if it is blank."""
+    return None if is_blank(value) else value
+
+
+def number_dialled(conversion: Conversion) -> str | None:
+    """The tracking number; “no phone number” of a client, who may be the one that was dialled."""
+    if conversion.is_form or call_type(conversion.payload) not in ("in", "transitin"):
+        return None
+    return conversion.text("dst")
+
+
+def shown_call_type(conversion: Conversion) -> str | None:
+    return None if conversion.is_form else call_type(conversion.payload) or None
+
+
+def employee(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
+    """“Staff id, -1 = none”, and “a var switches it off”."""
+    if not settings.show_employees:
+        return {"employee_number": None, "employee_name": None}
+    staff_id = filled(conversion.text("employee_number"))
+    return {
+        "employee_number": None if staff_id == "-1" else staff_id,
+        "employee_name": filled(conversion.text("employee_fio")),
+    }
+
+
+def visit(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
+    """The page without its query, and the id “to join GA4; a var switches both off”."""
+    if not settings.show_visits:
+        return {"landing": None, "client_id": None}
+    page = re.split("[?#]", conversion.text("landing") or "")[0]
+    return {"landing": filled(page), "client_id": filled(conversion.text("client_id"))}
+
+
+def local_time(conversion: Conversion, zone: ZoneInfo) -> dict[str, object]:
+    """The clock of the project; Monday is weekday 1."""
+    local = conversion.occurred_at.astimezone(zone).replace(tzinfo=None)
+    return {"occurred_at_local": local, "hour": local.hour, "weekday": local.isoweekday()}
+
+
 # -------------------------------------------------------------------------------------------- marts
 
 
@@ -583,6 +626,13 @@ def fct_conversions(
                     "legs": len(conversion.rows),
                     "category_number": noted.text("category_number"),
                     "category_value": decimal(noted.text("category_mark")),
+                    **local_time(conversion, zone),
+                    "call_type": shown_call_type(conversion),
+                    "number_dialled": number_dialled(conversion),
+                    "scheme_name": conversion.text("scheme_name"),
+                    "department": conversion.text("department"),
+                    **employee(conversion, settings),
+                    **visit(conversion, settings),
                 }
             )
     return rows
@@ -616,6 +666,7 @@ def rpt_conversions_daily(
             for mode in ("all", "tagged", "primary", "tagged_primary")
         }
         callers = {one["caller_key"] for one in group if one["caller_key"] is not None}
+        methods = {one["attribution_method"] for one in group}
         rows.append(
             {
                 **grain,
@@ -636,14 +687,25 @@ def rpt_conversions_daily(
                     (one["category_value"] or Decimal(0) for one in group if one["is_counted"]),
                     Decimal(0),
                 ),
+                "conversions_unknown": sum(
+                    one["is_counted"] and one["attribution_method"] == "unknown" for one in group
+                ),
+                "attribution_method": methods.pop() if len(methods) == 1 else "mixed",
+                "kpi_mode": kpi_mode(project, settings),
             }
         )
     return rows
 
 
-def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
+def rpt_unmapped_pools(
+    conversions: Sequence[dict],
+    without_channels: Sequence[dict],
+    channels: Sequence[SeedRow],
+) -> list[dict]:
     """One row a project and pool “of the conversions whose reason is `unmapped_pool`”, all of them,
-    counted by the KPI mode or not. `conversions` are rows of `fct_conversions`."""
+    counted by the KPI mode or not. `conversions` are rows of `fct_conversions`; `without_channels`
+    are what they would be without static channels."""
+    dynamic = dynamic_pools(without_channels)
     rows = []
     for (project_id, pool_name), group in grouped(conversions, ("project_id", "pool_name")).items():
         unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
@@ -651,6 +713,7 @@ def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow])
             continue
         own = [row for row in channels if int(row["project_id"]) == project_id]
         suggested_value, suggestion_reason = suggestion(pool_name, own)
+        is_dynamic = (project_id, pool_name) in dynamic
         rows.append(
             {
                 "project_id": project_id,
@@ -660,12 +723,23 @@ def rpt_unmapped_pools(conversions: Sequence[dict], channels: Sequence[SeedRow])
                 "suggestion_reason": suggestion_reason,
                 "seed_row": "\n".join(
                     seed_row(project_id, pool_name, *cells)
-                    for cells in suggested_cells(pool_name, group, own)
+                    for cells in suggested_cells(pool_name, unmapped, own, is_dynamic)
                 ),
                 "conversions_by_utm": sum(one["attribution_method"] == "utm" for one in group),
+                "is_dynamic": is_dynamic,
             }
         )
     return rows
+
+
+def dynamic_pools(without_channels: Sequence[dict]) -> set[tuple]:
+    """The projects and pools of which “most conversions have a visit”: without channels, these are
+    the ones that have UTM labels."""
+    return {
+        key
+        for key, group in grouped(without_channels, ("project_id", "pool_name")).items()
+        if sum(one["attribution_method"] == "utm" for one in group) * 2 > len(group)
+    }
 
 
 def dim_channels(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> list[dict]:
@@ -687,6 +761,12 @@ def dim_channels(conversions: Sequence[dict], channels: Sequence[SeedRow]) -> li
             }
         )
     return rows
+
+
+def named(rows: Iterable[dict], projects: Sequence[SeedRow]) -> list[dict]:
+    """The rows with “`project_name` in every mart”; spend may belong to no project."""
+    names = {int(project["project_id"]): project["project_name"] for project in projects}
+    return [{**row, "project_name": names.get(row["project_id"])} for row in rows]
 
 
 def grouped(rows: Iterable[dict], columns: Sequence[str]) -> dict[tuple, list[dict]]:
@@ -755,11 +835,12 @@ def suggestion(pool_name: str, channels: Sequence[SeedRow]) -> tuple[str | None,
 
 
 def suggested_cells(
-    pool_name: str, group: Sequence[dict], channels: Sequence[SeedRow]
+    pool_name: str, unmapped: Sequence[dict], channels: Sequence[SeedRow], is_dynamic: bool
 ) -> list[tuple[str, str, str, str, str]]:
-    """Source, type, campaign, first and last day of each line to paste, in order of days. `group`
-    are all conversions of the pool."""
-    unmapped = [one for one in group if one["unknown_reason"] == "unmapped_pool"]
+    """Source, type, campaign, first and last day of each line to paste, in order of days.
+    `unmapped` are the pool's conversions that no channel matches. The labels of a dynamic pool keep
+    the call's own values."""
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}")
     meant, reason = suggestion(pool_name, channels)
     of_meant = sorted(
         (
@@ -770,17 +851,16 @@ def suggested_cells(
         key=lambda row: row["valid_from"],
     )
     if reason == "days":
-        return cells_of_open_days({one["conversion_date"] for one in unmapped}, of_meant)
+        open_days = cells_of_open_days({one["conversion_date"] for one in unmapped}, of_meant)
+        return [(*tokens, *cells[3:]) if is_dynamic else cells for cells in open_days]
+    if is_dynamic:
+        return [(*tokens, "", "")]
     columns = ("traffic_source", "traffic_type", "campaign")
     if meant is not None:
         return [
             (*(row[column] for column in columns), row["valid_from"], row["valid_to"])
             for row in of_meant
         ]
-    others = len(group) - len(unmapped)
-    by_utm = sum(one["attribution_method"] == "utm" for one in group)
-    if by_utm * 2 > others:
-        return [("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")]
     shared = {
         tuple(
             None if (one[field] or "").strip(SPACES) in PLACEHOLDERS else one[field]

@@ -240,6 +240,9 @@ def assert_marts_equal(
         account.projects, account.channels, account.tags, account.calls, account.forms, settings
     )
     assert conversions or not account.projects
+    without_channels = oracle.fct_conversions(
+        account.projects, [], account.tags, account.calls, account.forms, settings
+    )
     landed = account.projects, account.calls
     lost = oracle_money.rpt_lost_requests(
         conversions, *landed, account.forms, loaded_until, settings
@@ -252,15 +255,22 @@ def assert_marts_equal(
         "rpt_conversions_daily": oracle.rpt_conversions_daily(
             conversions, account.projects, settings
         ),
-        "rpt_unmapped_pools": oracle.rpt_unmapped_pools(conversions, account.channels),
-        "dim_channels": oracle.dim_channels(conversions, account.channels),
+        "rpt_unmapped_pools": oracle.named(
+            oracle.rpt_unmapped_pools(conversions, without_channels, account.channels),
+            account.projects,
+        ),
+        "dim_channels": oracle.named(
+            oracle.dim_channels(conversions, account.channels), account.projects
+        ),
         "rpt_lost_requests": lost,
         "rpt_tracking_health": oracle_money.rpt_tracking_health(
             account.projects, account.channels, account.calls, loaded_until, settings
         ),
         "rpt_spend_daily": daily,
         "rpt_campaigns_monthly": monthly,
-        "rpt_spend_audit": oracle_money.rpt_spend_audit(monthly, conversions, *money),
+        "rpt_spend_audit": oracle.named(
+            oracle_money.rpt_spend_audit(monthly, conversions, *money), account.projects
+        ),
     }
     for mart, rows in expected.items():
         actual = _read(conn, mart, without=("loaded_at", "hint"))
@@ -327,6 +337,8 @@ def _vars(settings: Settings) -> dict[str, object]:
         "ringostat_call_back_seconds": settings.call_back_seconds,
         "ringostat_health_conversions": settings.health_conversions,
         "ringostat_health_probability": float(settings.health_probability),
+        "ringostat_show_employees": settings.show_employees,
+        "ringostat_show_visits": settings.show_visits,
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -25,6 +26,7 @@ from .oracle import (
     call_id,
     channel_id,
     dim_channels,
+    dynamic_pools,
     fct_conversions,
     moment,
     number,
@@ -646,6 +648,43 @@ def test_legs_do_not_count_as_earlier_contacts() -> None:
     assert [(row["is_primary"], row["legs"]) for row in rows] == [(True, 2), (False, 1)]
 
 
+# ---------------------------------------------------------------- what a call tells besides numbers
+
+
+def test_the_local_time_is_that_of_the_project() -> None:
+    row = the_conversion(call(calldate="2026-05-03T23:30:00+0000"))
+    assert (row["occurred_at_local"], row["hour"], row["weekday"]) == (
+        datetime(2026, 5, 4, 2, 30),
+        2,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("call_type", "number"),
+    [(" IN", "380800"), ("transitin", "380800"), ("callback", None), ("webcall", None)],
+)
+def test_a_number_is_shown_only_if_the_client_dialled_it(call_type: str, number: str) -> None:
+    assert the_conversion(call(call_type=call_type, dst="380800"))["number_dialled"] == number
+
+
+def test_employees_and_visits_are_shown_unless_they_are_switched_off() -> None:
+    answered = call(
+        employee_number=7,
+        employee_fio="Ann",
+        landing="https://shop.example/a?phone=380441112233",
+        client_id="1.2",
+        department="Sales",
+    )
+    shown = ("employee_number", "employee_name", "landing", "client_id", "department")
+    row = the_conversion(answered)
+    assert [row[name] for name in shown] == ["7", "Ann", "https://shop.example/a", "1.2", "Sales"]
+    row = the_conversion(answered, settings=Settings(show_employees=False, show_visits=False))
+    assert [row[name] for name in shown] == [None, None, None, None, "Sales"]
+    row = the_conversion(call(employee_number=-1, employee_fio=" ", landing="?a", client_id=""))
+    assert [row[name] for name in shown] == [None] * 5
+
+
 # ---------------------------------------------------------------------------------- the other marts
 
 
@@ -678,9 +717,22 @@ def test_the_daily_row_counts_every_mode_side_by_side() -> None:
         "unique_callers": 2,
         "in_progress": 1,
         "category_value": Decimal("12.50"),
+        "conversions_unknown": 3,
+        "attribution_method": "unknown",
+        "kpi_mode": "tagged",
     }
     # Nothing of it counts, but the row is there.
     assert (second["conversions"], second["conversions_all"]) == (0, 1)
+
+
+def test_labels_that_come_from_a_channel_and_from_a_visit_are_one_row() -> None:
+    utm = {"utm_source": "outdoor", "utm_medium": "offline", "utm_campaign": "Spring"}
+    calls = [call(1, pool_name="A"), call(2, client_id="1.2", **utm), call(3)]
+    rows = conversions(*calls, channels=[channel("pool_name", "A")])
+    daily = rpt_conversions_daily(rows, [project()], DEFAULTS)
+    assert [
+        (row["attribution_method"], row["conversions"], row["conversions_unknown"]) for row in daily
+    ] == [("mixed", 2, 0), ("unknown", 1, 1)]
 
 
 def test_forms_are_neither_answered_nor_missed() -> None:
@@ -748,16 +800,24 @@ def test_open_days_lie_between_the_rows_of_a_pool(
     rows = conversions(
         call(pool_name="Radio", calldate=f"{unmapped_on}T12:00:00Z"), channels=channels
     )
-    cells = suggested_cells("Radio", rows, channels)
+    cells = suggested_cells("Radio", rows, channels, is_dynamic=False)
     assert [cell[3:] for cell in cells] == open_days
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}")
+    cells = suggested_cells("Radio", rows, channels, is_dynamic=True)
+    assert cells == [(*tokens, *days) for days in open_days]
 
 
-def test_a_pool_whose_other_calls_have_a_visit_keeps_their_utm() -> None:
-    calls = [call(1, pool_name="A"), call(2, pool_name="A", remote_ip="10.1.1.1")]
-    assert suggested_cells("A", conversions(*calls), []) == [
-        ("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")
-    ]
-    assert suggested_cells("A", conversions(calls[0]), []) == [("",) * 5]
+def test_a_pool_most_of_whose_calls_have_a_visit_is_dynamic_and_keeps_their_utm() -> None:
+    visit = {"pool_name": "A", "remote_ip": "10.1.1.1"}
+    rows = conversions(call(1, pool_name="A"), call(2, **visit))
+    assert dynamic_pools(rows) == set()
+    rows = conversions(call(1, pool_name="A"), call(2, **visit), call(3, **visit))
+    assert dynamic_pools(rows) == {(1, "A")}
+    tokens = ("{utm_source}", "{utm_medium}", "{utm_campaign}", "", "")
+    near = [channel("pool_name", "a", valid_to="2020-01-01")]
+    assert suggested_cells("A", rows[:1], near, is_dynamic=True) == [tokens]
+    assert suggested_cells("A", rows[:1], [], is_dynamic=True) == [tokens]
+    assert suggested_cells("A", rows[:1], [], is_dynamic=False) == [("",) * 5]
 
 
 def test_a_channel_may_keep_what_the_call_says() -> None:
@@ -807,7 +867,7 @@ def test_unmapped_pools_count_conversions_of_that_reason() -> None:
         call(4, pool_name=""),
         kpi_mode="tagged",  # none of them counts for the KPI: all the same they are unmapped
     )
-    assert rpt_unmapped_pools(rows, [channel("pool_name", "Big Board")]) == [
+    assert rpt_unmapped_pools(rows, rows, [channel("pool_name", "Big Board")]) == [
         {
             "project_id": 1,
             "pool_name": "Big board",
@@ -818,6 +878,7 @@ def test_unmapped_pools_count_conversions_of_that_reason() -> None:
             "suggestion_reason": "case",
             "seed_row": "1,pool_name,Big board,outdoor,offline,Spring,,",
             "conversions_by_utm": 1,
+            "is_dynamic": False,
         }
     ]
 
@@ -881,8 +942,12 @@ def test_every_rule_comes_up_in_every_account(account: Account) -> None:
     assert sum(row["legs"] > 2 for row in rows) >= 20
     assert sum(row["is_answered"] is None and row["legs"] > 1 for row in rows) >= 5
 
-    pools = Counter(row["suggestion_reason"] for row in rpt_unmapped_pools(rows, account.channels))
-    assert min(pools[reason] for reason in ("days", "whitespace", "case", "look_alike", None)) >= 5
+    without_channels = marts(replace(account, channels=[]))
+    pools = rpt_unmapped_pools(rows, without_channels, account.channels)
+    reasons = Counter(row["suggestion_reason"] for row in pools)
+    assert min(reasons[one] for one in ("days", "whitespace", "case", "look_alike", None)) >= 5
+    kinds = Counter(row["is_dynamic"] for row in pools)
+    assert min(kinds[True], kinds[False]) >= 5
     days = rpt_conversions_daily(rows, account.projects, DEFAULTS)
     assert sum(row["conversions_all"] >= 3 for row in days) >= 20
     assert {row["conversions"] == 0 for row in days} == {True, False}

@@ -23,7 +23,8 @@ Build = Callable[..., None]
 
 ROLE = "the test's own role"
 
-# Values of every var besides its default; those in the first place also all at once.
+# Values of every var besides its default: those in the first place each alone, and all of one place
+# at once.
 OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_kpi_mode": ["tagged_primary", "tagged", "primary"],
     "ringostat_excluded_call_types": [["callback", "transitin"], ["out"], []],
@@ -41,6 +42,9 @@ OTHER_VALUES: dict[str, list[Any]] = {
     "ringostat_call_back_seconds": [0, 3600],
     "ringostat_health_conversions": [1, 100000],
     "ringostat_health_probability": [0.5, 0, 1],
+    "ringostat_reported_days": [0, 36500],
+    "ringostat_show_employees": [False],
+    "ringostat_show_visits": [False],
     "ringostat_bi_role": [ROLE],
 }
 
@@ -63,6 +67,9 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_call_back_seconds": (-1, "-1, but must be a whole number of seconds"),
         "ringostat_health_conversions": (0, "0, but must be a whole number from 1"),
         "ringostat_health_probability": (5, "5, but must be a number from 0 to 1"),
+        "ringostat_reported_days": (-1, "-1, but must be a whole number of days from 0"),
+        "ringostat_show_employees": ("no", '"no", but must be true or false'),
+        "ringostat_show_visits": (None, "null, but must be true or false"),
         "ringostat_bi_role": ("nobody", '"nobody", but must be the name of a role'),
     },
     {
@@ -82,6 +89,9 @@ WRONG_VALUES: list[dict[str, tuple[Any, str]]] = [
         "ringostat_call_back_seconds": (None, "null, but must be a whole number of seconds"),
         "ringostat_health_conversions": (20.5, "20.5, but must be a whole number"),
         "ringostat_health_probability": (None, "null, but must be a number"),
+        "ringostat_reported_days": (None, "null, but must be a whole number of days from 0"),
+        "ringostat_show_employees": (1, "1, but must be true or false"),
+        "ringostat_show_visits": ("false", '"false", but must be true or false'),
         "ringostat_bi_role": (False, "false, but must be the name of a role"),
     },
     {
@@ -123,19 +133,23 @@ def test_every_var_is_tested_here() -> None:
     assert OTHER_VALUES.keys() == default_values().keys() == WRONG_VALUES[0].keys()
 
 
+@pytest.mark.parametrize("place", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_a_build_with_all_vars_changed_passes_its_tests(
-    role: str, build: Build, monkeypatch: pytest.MonkeyPatch
+    place: int, role: str, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "999999.5")
-    values = {name: values[0] for name, values in OTHER_VALUES.items()}
+    values = {name: values[place % len(values)] for name, values in OTHER_VALUES.items()}
     build("--with-tests", **{**values, "ringostat_bi_role": role})
 
 
 @pytest.mark.slow
-def test_a_build_with_one_var_changed_passes_its_tests(role: str, build: Build) -> None:
-    for name, values in OTHER_VALUES.items():
-        for value in values:
-            build("--with-tests", **{name: role if value == ROLE else value})
+@pytest.mark.parametrize("names", [sorted(OTHER_VALUES)[n::4] for n in range(4)])
+def test_a_build_with_one_var_changed_passes_its_tests(
+    names: list[str], role: str, build: Build
+) -> None:
+    for name in names:
+        value = OTHER_VALUES[name][0]
+        build("--with-tests", **{name: role if value == ROLE else value})
 
 
 def test_unit_tests_set_every_var_that_their_model_reads(

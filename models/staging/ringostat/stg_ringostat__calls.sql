@@ -64,6 +64,7 @@ answered as (
         category_mark text,
         employee_number text,
         employee_mark text,
+        employee_fio text,
         utm_source text,
         utm_medium text,
         utm_campaign text,
@@ -110,6 +111,8 @@ typed as (
         utm_content,
         utm_term,
         {{ has_visit('client_id', 'landing', 'refferrer', 'remote_ip') }} as has_visit,
+        {{ page('landing') }} as landing,
+        client_id,
 
         -- what was noted on it
         category_number,
@@ -118,6 +121,7 @@ typed as (
         proper_flag,
         employee_number,
         employee_mark,
+        employee_fio as employee_name,
 
         -- when it was loaded
         first_loaded_at,

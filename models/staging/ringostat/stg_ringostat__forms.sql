@@ -69,6 +69,8 @@ typed as (
             'client_id', 'landing',
             'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term',
         ) }} as has_visit,
+        {{ page('landing') }} as landing,
+        client_id,
 
         -- what was noted on it
         tag,
