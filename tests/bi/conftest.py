@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
@@ -15,14 +14,6 @@ from loader.commands.demo import DATABASE, demo
 
 # Superset is installed by `make bi` and `make test-bi`; without it, the other tests run.
 collect_ignore = [] if (ROOT / ".venv-bi/installed").exists() else ["test_superset.py"]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs these tests: there is one demo database."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("the demo's database"))
 
 
 @pytest.fixture(scope="session")

@@ -251,7 +251,12 @@ def test_failing_rows_show_no_personal_column(
     build()
     code = "select *, '10.0.0.7' as visitor_ip from ringostat_intermediate.int_contacts"
     failed = {
-        "node": {"resource_type": "test", "name": "a_users_test", "compiled_code": code},
+        "node": {
+            "resource_type": "test",
+            "package_name": "ringostat",
+            "name": "a_users_test",
+            "compiled_code": code,
+        },
         "failures": 1,
     }
     arguments = json.dumps({"results": [failed]})
@@ -279,7 +284,12 @@ def test_of_many_failing_rows_the_first_are_shown_and_all_are_counted(
 ) -> None:
     code = f"select 'row ' || n as row from generate_series(1, {number}) as n order by n"
     failed = {
-        "node": {"resource_type": "test", "name": "a_users_test", "compiled_code": code},
+        "node": {
+            "resource_type": "test",
+            "package_name": "ringostat",
+            "name": "a_users_test",
+            "compiled_code": code,
+        },
         "failures": 1,  # a test's fail_calc need not count rows
     }
     arguments = json.dumps({"results": [failed]})
