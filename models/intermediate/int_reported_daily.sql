@@ -72,7 +72,8 @@ projects as (
         known.earlier_made_with,
         known.first_day,
         known.written_at as read_until,
-        daily.written_at,
+        case when unlabelled.project_id is null then daily.written_at else known.written_at end
+            as written_at,
         {{ surrogate_key(['daily.made_with', 'newest.made_with', 'projects.kpi_mode']) }}
             as made_with
     from {{ ref('stg_config__projects') }} as projects
@@ -80,6 +81,12 @@ projects as (
         on projects.project_id = daily.project_id and daily.conversion_date is null
     left join known
         on projects.project_id = known.project_id
+    -- What has no labels yet is not said yet: it is read again.
+    left join (
+        select distinct project_id from {{ ref('int_conversions_daily') }}
+        where not has_labels
+    ) as unlabelled
+        on projects.project_id = unlabelled.project_id
     left join lateral (
         select contacts.made_with
         from contacts
@@ -107,7 +114,7 @@ compared as (
 watermarks as (
     select
         project_id,
-        read_until as written_at
+        coalesce(read_until, '-infinity') as written_at
     from compared
     where made_with = last_made_with
 ),
@@ -271,7 +278,8 @@ with_reasons as (
                 or differing.conversion_date >= compared.previous_on
                 or differing.conversion_date < compared.first_day
                 then null
-            when compared.made_with = compared.previous_made_with then 'calls'
+            -- Null after a contact was deleted.
+            when coalesce(compared.made_with = compared.previous_made_with, true) then 'calls'
             when
                 exists (
                     select

@@ -142,6 +142,32 @@ def test_a_day_is_reported_once_it_has_ended(
     assert one(raw, f"select count(*) from {mart}") == 2
 
 
+@pytest.mark.slow
+def test_conversions_that_had_no_labels_are_reported_once_they_have_them(
+    raw: psycopg.Connection, report: Callable[..., None]
+) -> None:
+    report()
+    a_day_passes(raw)
+    land(raw, "b", pool_name="Other")
+    without_labels = ("stg_ringostat__calls", "int_contacts", "int_conversions_daily")
+    no_tests = ("--exclude-resource-type", "test", "unit_test")
+    report("--select", *without_labels, "int_reported_daily", *no_tests)
+    assert changes(raw) == []
+    report()
+    late = (UNKNOWN, 1, 2, "calls")
+    assert changes(raw) == [late]
+
+    # A contact is deleted: the loader makes the next build compute the whole project again.
+    a_day_passes(raw)
+    raw.execute("delete from ringostat_intermediate.int_contacts where contact_id = 'call:b'")
+    for table in ("int_conversions_daily", "int_reported_daily"):
+        raw.execute(f"update ringostat_intermediate.{table} set made_with = null")
+    raw.execute("delete from ringostat_staging.stg_ringostat__calls where call_id = 'b'")
+    raw.execute("delete from ringostat_raw.calls where call_id = 'b'")
+    report()
+    assert changes(raw) == [late, (UNKNOWN, 2, 1, "calls")]
+
+
 def a_day_passes(conn: psycopg.Connection) -> None:
     """The reports so far become a day older."""
     conn.execute(
