@@ -59,6 +59,13 @@ known as (
 ),
 {% endif %}
 
+-- What has no labels yet is not said yet: these projects are read again.
+unlabelled as (
+    select distinct project_id
+    from {{ ref('int_conversions_daily') }}
+    where not has_labels
+),
+
 projects as (
     select
         projects.project_id,
@@ -81,11 +88,7 @@ projects as (
         on projects.project_id = daily.project_id and daily.conversion_date is null
     left join known
         on projects.project_id = known.project_id
-    -- What has no labels yet is not said yet: it is read again.
-    left join (
-        select distinct project_id from {{ ref('int_conversions_daily') }}
-        where not has_labels
-    ) as unlabelled
+    left join unlabelled
         on projects.project_id = unlabelled.project_id
     left join lateral (
         select contacts.made_with
