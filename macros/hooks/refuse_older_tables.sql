@@ -9,7 +9,8 @@
     {%- if execute and not flags.FULL_REFRESH and selects_ours() -%}
     {%- set tables = [] -%}
     {%- for node in graph.nodes.values()
-        if node.config.materialized == 'incremental' and node.package_name == 'ringostat' -%}
+        if node.config.materialized == 'incremental' and node.package_name == 'ringostat'
+        and node.config.full_refresh is not sameas false -%}
         {#- `replace` adds the columns that are missing. -#}
         {%- set columns = [] if node.config.incremental_strategy == 'replace' else node.columns -%}
         {%- do tables.append(

@@ -25,13 +25,15 @@
     Post-hook of incremental models: deletes the rows of projects that are deleted upstream, or that
     `projects.csv` no longer lists.
 #}
-{% macro delete_projects_missing_upstream(upstream) %}
+{% macro delete_projects_missing_upstream() %}
     {%- if is_incremental() -%}
     delete from {{ this }}
     where project_id in (
         select here.project_id from ({{ distinct_projects(this) }}) as here
+        {% for upstream in varargs -%}
         except
         select there.project_id from ({{ distinct_projects(upstream) }}) as there
+        {% endfor -%}
     )
     {%- endif -%}
 {% endmacro %}

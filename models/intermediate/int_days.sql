@@ -8,8 +8,10 @@ conversions as (
 
 days as (
     select
-        generate_series(min(conversion_date), max(conversion_date), interval '1 day')
-            as conversion_date
+        -- Without a time zone: some have no midnight on the day on which their clocks change.
+        generate_series(
+            min(conversion_date)::timestamp, max(conversion_date)::timestamp, interval '1 day'
+        ) as conversion_date
     from conversions
 )
 

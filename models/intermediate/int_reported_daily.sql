@@ -1,24 +1,32 @@
--- What rpt_conversions_daily said at the end of each day, of the days before that day. A row is
--- added when its numbers differ from those of the row before, so the newest row up to a day is what
--- a report of that day said. Days that ended more than `ringostat_reported_days` ago are left out.
+-- What rpt_conversions_daily said about past days at the end of each day. A row is added when its
+-- numbers differ from those of the row before, so the newest row up to a day is what a report of
+-- that day showed. Days that ended more than `ringostat_reported_days` ago are left out.
 --
--- A full refresh keeps the table, because nothing else knows what was reported. A run compares days
--- on which contacts were written since the last run, and all days of a project whose settings have
--- changed. Of several runs on one day the last one counts: it computes the rows of its day again.
+-- Nothing else knows what was reported. So the rows stay in a full refresh, and while projects.csv
+-- does not list their project, as long as any call or form of it is there.
 --
--- The one row of a project that has no day says what its last run has read, and what the last run
--- of an earlier day had: by comparison with that, calls or the configuration changed a number.
+-- A run compares days on which contacts were written since the last run, and all days of a project
+-- whose settings have changed. Of several runs on one day the last one counts: it computes the rows
+-- of its day again.
+--
+-- Each project has one row without a day. It says what the last run has read, and how things stood
+-- after the last run of an earlier day: the reason of a change is found by comparison with that.
 {{
     config(
         materialized='incremental',
         full_refresh=false,
         incremental_strategy='replace_days',
+        on_schema_change='append_new_columns',
         unique_key=[
             'project_id', 'conversion_date', 'conversion_type',
             'traffic_source', 'traffic_type', 'campaign', 'reported_on',
         ],
         indexes=[{'columns': ['project_id', 'conversion_date']}],
-        post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
+        post_hook="{{ delete_projects_missing_upstream(
+            ref('stg_config__projects'),
+            ref('stg_ringostat__calls'),
+            ref('stg_ringostat__forms'),
+        ) }}",
     )
 }}
 
@@ -54,7 +62,8 @@ known as (
         null::date as earlier_on,
         null::timestamptz as earlier_at,
         null::uuid as earlier_made_with,
-        null::date as first_day
+        null::date as oldest_day,
+        null::date as earlier_oldest_day
     where false
 ),
 {% endif %}
@@ -77,7 +86,8 @@ projects as (
         known.earlier_on,
         known.earlier_at,
         known.earlier_made_with,
-        known.first_day,
+        known.oldest_day as last_oldest_day,
+        known.earlier_oldest_day,
         known.written_at as read_until,
         case when unlabelled.project_id is null then daily.written_at else known.written_at end
             as written_at,
@@ -110,7 +120,9 @@ compared as (
         case when last_reported_on < reported_on then last_reported_at else earlier_at end
             as previous_at,
         case when last_reported_on < reported_on then last_made_with else earlier_made_with end
-            as previous_made_with
+            as previous_made_with,
+        case when last_reported_on < reported_on then last_oldest_day else earlier_oldest_day end
+            as previous_oldest_day
     from projects
 ),
 
@@ -144,15 +156,16 @@ days as (
         compared.project_id,
         ended.day::date as conversion_date
     from compared
+    -- Without a time zone: some have no midnight on the day on which their clocks change.
     cross join lateral generate_series(
         case
             when
                 compared.made_with = compared.last_made_with
-                and compared.oldest_day >= compared.first_day
+                and compared.oldest_day >= compared.last_oldest_day
                 then greatest(compared.last_reported_on, compared.oldest_day)
             else compared.oldest_day
-        end,
-        compared.reported_on - 1,
+        end::timestamp,
+        (compared.reported_on - 1)::timestamp,
         interval '1 day'
     ) as ended (day)
 ),
@@ -269,6 +282,33 @@ differing as (
         )
 ),
 
+differing_days as (
+    select distinct
+        project_id,
+        conversion_date
+    from differing
+),
+
+-- Of projects whose settings have changed: days with a request that was loaded since.
+days_with_calls as (
+    select
+        differing_days.project_id,
+        differing_days.conversion_date
+    from differing_days
+    inner join compared on differing_days.project_id = compared.project_id
+    where
+        compared.made_with <> compared.previous_made_with
+        and exists (
+            select
+            from contacts
+            where
+                contacts.project_id = differing_days.project_id
+                and contacts.conversion_date = differing_days.conversion_date
+                and contacts.loaded_at > compared.previous_at
+                and (contacts.is_conversion or contacts.is_leg or contacts.is_removed)
+        )
+),
+
 -- Without a reason: the first report of that day.
 with_reasons as (
     select
@@ -279,24 +319,19 @@ with_reasons as (
             when
                 compared.previous_on is null
                 or differing.conversion_date >= compared.previous_on
-                or differing.conversion_date < compared.first_day
+                or differing.conversion_date < compared.previous_oldest_day
                 then null
             -- Null after a contact was deleted.
             when coalesce(compared.made_with = compared.previous_made_with, true) then 'calls'
-            when
-                exists (
-                    select
-                    from contacts
-                    where
-                        contacts.project_id = differing.project_id
-                        and contacts.conversion_date = differing.conversion_date
-                        and contacts.loaded_at > compared.previous_at
-                )
-                then 'both'
+            when days_with_calls.project_id is not null then 'both'
             else 'configuration'
         end as reason
     from differing
     inner join compared on differing.project_id = compared.project_id
+    left join days_with_calls
+        on
+            differing.project_id = days_with_calls.project_id
+            and differing.conversion_date = days_with_calls.conversion_date
 ),
 
 to_say as (
@@ -365,7 +400,8 @@ final as (
         null::date as earlier_on,
         null::timestamptz as earlier_at,
         null::uuid as earlier_made_with,
-        null::date as first_day
+        null::date as oldest_day,
+        null::date as earlier_oldest_day
     from to_say
     union all
     select
@@ -389,7 +425,8 @@ final as (
         previous_on as earlier_on,
         previous_at as earlier_at,
         previous_made_with as earlier_made_with,
-        least(first_day, oldest_day) as first_day
+        oldest_day,
+        previous_oldest_day as earlier_oldest_day
     from compared
 )
 

@@ -182,7 +182,12 @@ ODD_FLAGS = ("true", "FALSE", "Yes", "no", " 1 ", "NO ", "maybe", "y", 2, "-1", 
 CALL_COUNTERS = (1, 1, 2, 3, "1", "2")
 ODD_CALL_COUNTERS = (" 1 ", "1.0", "1.9", "01", 0, -1, "first", "1e0", *BLANKS)
 CLIENT_IDS = ("1169999034.15555555108", 1169999034)
-LANDINGS = ("localhost/", "https://shop.example/?q=вікна", "https://shop.example#top?", "?q=1")
+LANDINGS = (
+    "localhost/",
+    "https://shop.example/?q=вікна",
+    "https://shop.example/380441112233/ok",
+    "?q=1",
+)
 REFERRERS = ("http://localhost:3000/", "android-app://com.google")
 ADDRESSES = ("10.10.10.10", "2001:db8::1")
 UTM_PLACEHOLDERS = ("(direct)", "(none)", "(not set)", "Google", " google", "none", 2026)

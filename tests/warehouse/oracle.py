@@ -553,10 +553,11 @@ def employee(conversion: Conversion, settings: Settings) -> dict[str, str | None
 
 
 def visit(conversion: Conversion, settings: Settings) -> dict[str, str | None]:
-    """The page without its query, and the id “to join GA4; a var switches both off”."""
+    """The page without what may name a client, and the id; “a var switches both off”."""
     if not settings.show_visits:
         return {"landing": None, "client_id": None}
-    page = re.split("[?#]", conversion.text("landing") or "")[0]
+    page = re.split("[?#;&]|%3[FfBb]|%2[36]", conversion.text("landing") or "")[0]
+    page = re.sub("[^/]*(@|%40|[0-9]{7})[^/]*", "…", page)
     return {"landing": filled(page), "client_id": filled(conversion.text("client_id"))}
 
 
