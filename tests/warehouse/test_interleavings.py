@@ -66,8 +66,9 @@ FAULTS = (
     ("channel_costs", "2024-05-01", "01.05.2024"),
 )
 # When something was worked out, and with what, differs from a full refresh; so do keys that no
-# contact has any longer, which label nothing.
+# contact has any longer, which label nothing, and what was reported on earlier days.
 NOT_COMPARED = ("staged_at", "made_with", "written_at", "earlier_dates")
+HISTORIES = ("int_reported_daily", "rpt_reported_daily", "rpt_report_changes")
 OF_KEYS = {
     "int_attribution_keys": "attribution_key",
     "int_attribution": "attribution_key",
@@ -397,9 +398,10 @@ class Builds:
         place.mkdir(exist_ok=True)
         (place / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
         without_tests = ("--exclude-resource-type", "test", "unit_test")
+        all_days = ("--vars", "ringostat_reported_days: 3650")
         said, started = [], 0
         with subprocess.Popen(
-            [Path(sys.executable).with_name("dbt"), "build", *without_tests, *arguments],
+            [Path(sys.executable).with_name("dbt"), "build", *without_tests, *all_days, *arguments],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -459,6 +461,7 @@ def test_the_last_build_catches_up_with_all_that_came_before(
     builds.run()
     builds.run("--full-refresh", schema="full")
     assert differences(conn, "ringostat", "full") == {}
+    assert unreported(conn) == []
 
 
 def differences(conn: psycopg.Connection, one: str, other: str) -> dict[str, tuple[int, int]]:
@@ -470,10 +473,14 @@ def differences(conn: psycopg.Connection, one: str, other: str) -> dict[str, tup
             table_name,
             array_agg(column_name::text) filter (where not column_name = any(%s))
         from information_schema.columns
-        where table_schema = any(%s)
+        where table_schema = any(%s) and not table_name = any(%s)
         group by table_schema, table_name
         """,
-        [list(NOT_COMPARED), [f"{one}_{part}" for part in ("staging", "intermediate", "marts")]],
+        [
+            list(NOT_COMPARED),
+            [f"{one}_{part}" for part in ("staging", "intermediate", "marts")],
+            list(HISTORIES),
+        ],
     ).fetchall()
     assert len(tables) > 15
     found = {}
@@ -489,6 +496,44 @@ def differences(conn: psycopg.Connection, one: str, other: str) -> dict[str, tup
         if extra or missing:
             found[f"{schema}.{table}"] = (extra, missing)
     return found
+
+
+def unreported(conn: psycopg.Connection) -> list[tuple]:
+    """Rows that either the report or the newest rows of its history lack."""
+    return conn.execute(
+        """
+        with
+        history as (
+            select distinct on (
+                project_id, conversion_date, conversion_type, traffic_source, traffic_type, campaign
+            ) *
+            from ringostat_marts.rpt_reported_daily
+            order by
+                project_id, conversion_date, conversion_type, traffic_source, traffic_type,
+                campaign, reported_on desc
+        ),
+
+        histories as (
+            select
+                project_id, conversion_date, conversion_type, traffic_source, traffic_type,
+                campaign, conversions, conversions_all
+            from history
+            where conversions_all > 0
+        ),
+
+        reports as (
+            select
+                project_id, conversion_date, conversion_type, traffic_source, traffic_type,
+                campaign, conversions, conversions_all
+            from ringostat_marts.rpt_conversions_daily
+            where conversions_all > 0
+        )
+
+        (select 'not in the history', * from (table reports except all table histories) as extra)
+        union all
+        (select 'not reported', * from (table histories except all table reports) as missing)
+        """
+    ).fetchall()
 
 
 def _rows(schema: str, table: str, columns: list[str]) -> sql.Composed:
