@@ -26,12 +26,14 @@
 
 
 {#
-    The incremental strategy `replace_days`: the same for the days that the model names. It names a day
-    by a row without `conversion_type`, which is not stored. A row without `conversion_date` stands for
-    its project and replaces the stored one.
+    The incremental strategy `replace_parts`: the same for the parts that the model names, by rows
+    without `conversion_type`. These are not stored. Such a row with a day names that day, and one
+    with labels names their rows on all days. A row without either stands for its project, and
+    replaces the stored one.
 #}
-{% macro get_incremental_replace_days_sql(arguments) %}
+{% macro get_incremental_replace_parts_sql(arguments) %}
     {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    {%- set labels = ['project_id', 'traffic_source', 'traffic_type', 'campaign'] | join(', ') -%}
     delete from {{ arguments['target_relation'] }} as before
     using {{ arguments['temp_relation'] }} as named
     where
@@ -43,17 +45,37 @@
             from {{ arguments['temp_relation'] }} as after
             where {{ is_same_row(arguments) }}
         );
+    -- `is true`: Postgres reads each project once, not once per label.
+    delete from {{ arguments['target_relation'] }} as before
+    using (
+        select distinct project_id
+        from {{ arguments['temp_relation'] }}
+        where conversion_type is null and traffic_source is not null
+    ) as named
+    where
+        before.project_id = named.project_id
+        and (before.{{ labels | replace(', ', ', before.') }}) in (
+            select {{ labels }}
+            from {{ arguments['temp_relation'] }}
+            where conversion_type is null and traffic_source is not null
+        ) is true
+        and not exists (
+            select
+            from {{ arguments['temp_relation'] }} as after
+            where {{ is_same_row(arguments) }}
+        );
     delete from {{ arguments['target_relation'] }} as before
     using {{ arguments['temp_relation'] }} as named
     where
         named.conversion_date is null
+        and named.traffic_source is null
         and before.project_id = named.project_id
         and before.conversion_date is null;
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }}
     from {{ arguments['temp_relation'] }} as after
     where
-        (conversion_type is not null or conversion_date is null)
+        (conversion_type is not null or (conversion_date is null and traffic_source is null))
         and not exists (
             select
             from {{ arguments['target_relation'] }} as before

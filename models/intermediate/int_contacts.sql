@@ -19,7 +19,8 @@
 --
 -- What the indexes save at 1,000,000 calls: contact_id 0.8 s and staged_at 0.6 s of an ordinary
 -- day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions. By written_at
--- and conversion_date int_conversions_daily finds the days that changed and their conversions.
+-- and conversion_date int_conversions_daily finds the days that changed and their conversions, by
+-- attribution_key the conversions that an edited channel moves.
 --
 -- depends_on: {{ ref('int_attribution') }}
 -- depends_on: {{ ref('int_tags') }}
@@ -33,6 +34,7 @@
             {'columns': ['project_id', 'staged_at']},
             {'columns': ['project_id', 'written_at']},
             {'columns': ['conversion_date', 'project_id']},
+            {'columns': ['project_id', 'attribution_key']},
         ],
         pre_hook="{{ require_caller_salt(source('ringostat', 'settings')) }}",
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",

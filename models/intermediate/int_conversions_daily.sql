@@ -1,19 +1,25 @@
 -- Conversions per day by source, type and campaign, with the measures of every KPI mode: a switched
 -- mode changes nothing here. Stored, because reading all conversions for each report is expensive.
 --
--- A run computes the days on which contacts were written, before or after the change, and all days
--- of a project that is new, whose contacts were all written anew, or whose channels, tags or labels
--- were edited. The one row of a project that has no day says up to which contact the project was
--- read (`written_at`) and with which settings (`made_with`).
+-- A run computes the days on which contacts were written, before or after the change; all days of
+-- the labels that edited channels gave or took away; and all days of a project that is new, whose
+-- contacts or labels were all written anew, or whose tags or labels for the unknown were edited.
+--
+-- The one row of a project that has no day says up to which contact (`written_at`) and which edit
+-- of channels (`labelled_at`) the project was read, and with which settings (`made_with`,
+-- `labels_made_with`).
 {{
     config(
         materialized='incremental',
-        incremental_strategy='replace_days',
+        incremental_strategy='replace_parts',
         unique_key=[
             'project_id', 'conversion_date', 'conversion_type',
             'traffic_source', 'traffic_type', 'campaign', 'has_labels',
         ],
-        indexes=[{'columns': ['project_id', 'conversion_date']}],
+        indexes=[
+            {'columns': ['project_id', 'conversion_date']},
+            {'columns': ['has_labels', 'project_id']},
+        ],
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",
     )
 }}
@@ -24,8 +30,9 @@ projects as (
     select
         projects.project_id,
         coalesce(newest.written_at, '-infinity') as written_at,
+        coalesce(newest_labels.labelled_at, '-infinity') as labelled_at,
+        {{ surrogate_key(['labels.made_with']) }} as labels_made_with,
         {{ surrogate_key([
-            'labels.made_with',
             'tags.made_with',
             unknown_source(),
             unknown_type(),
@@ -39,6 +46,13 @@ projects as (
         order by contacts.written_at desc
         limit 1
     ) as newest on true
+    left join lateral (
+        select attribution.labelled_at
+        from {{ ref('int_attribution') }} as attribution
+        where attribution.project_id = projects.project_id
+        order by attribution.labelled_at desc
+        limit 1
+    ) as newest_labels on true
     left join lateral (
         select attribution.made_with
         from {{ ref('int_attribution') }} as attribution
@@ -60,7 +74,8 @@ projects as (
 read_until as (
     select
         projects.project_id,
-        coalesce(known.written_at, '-infinity') as written_at
+        coalesce(known.written_at, '-infinity') as written_at,
+        coalesce(known.labelled_at, '-infinity') as labelled_at
     from projects
     left join {{ this }} as known
         on
@@ -72,13 +87,21 @@ read_until as (
 whole_projects as (
     select project_id
     from read_until
-    where not exists (
-        select
-        from {{ ref('int_contacts') }} as contacts
-        where
-            contacts.project_id = read_until.project_id
-            and contacts.written_at <= read_until.written_at
-    )
+    where
+        not exists (
+            select
+            from {{ ref('int_contacts') }} as contacts
+            where
+                contacts.project_id = read_until.project_id
+                and contacts.written_at <= read_until.written_at
+        )
+        or not exists (
+            select
+            from {{ ref('int_attribution') }} as attribution
+            where
+                attribution.project_id = read_until.project_id
+                and attribution.labelled_at <= read_until.labelled_at
+        )
 ),
 
 watermarks as (
@@ -101,7 +124,53 @@ days as (
     where not has_labels and project_id in (select watermarks.project_id from watermarks)
 ),
 
--- `offset 0` makes Postgres look up project by project, and day by day.
+relabelled as (
+    {{ arrived_after_watermark(ref('int_attribution'), clock='labelled_at') }}
+),
+
+-- What moved keys have for labels, and had. A new key moves nothing: its contacts are written too.
+labels as (
+    select
+        relabelled.project_id,
+        {{ label_or_unknown('relabelled') }}
+    from relabelled
+    where relabelled.earlier_labels is not null
+    union
+    select
+        relabelled.project_id,
+        {{ label_or_unknown('earlier') }}
+    from relabelled
+    cross join lateral jsonb_to_recordset(relabelled.earlier_labels::jsonb) as earlier (
+        traffic_source text, traffic_type text, campaign text
+    )
+),
+
+-- Each has such labels on some of its days. `is true` makes Postgres look up key by key in a hash
+-- of the labels: it expects far too many of them, and would sort all keys to join them.
+keys as (
+    select distinct
+        of_project.project_id,
+        of_project.attribution_key
+    from (select distinct labels.project_id from labels) as projects_of_labels
+    cross join
+        lateral (
+            select
+                attribution.project_id,
+                attribution.attribution_key,
+                {{ label_or_unknown('attribution') }}
+            from {{ ref('int_attribution') }} as attribution
+            where attribution.project_id = projects_of_labels.project_id
+        ) as of_project
+    where
+        (
+            of_project.project_id,
+            of_project.traffic_source,
+            of_project.traffic_type,
+            of_project.campaign
+        ) in (select labels.* from labels) is true
+),
+
+-- `offset 0` makes Postgres look up project by project, day by day, and key by key.
 conversions as (
     select of_project.*
     from whole_projects
@@ -124,6 +193,29 @@ conversions as (
                 and conversions.conversion_date = days.conversion_date
             offset 0
         ) as of_day
+    union all
+    select of_key.*
+    from keys
+    cross join
+        lateral (
+            select conversions.*
+            from {{ ref('int_labelled_conversions') }} as conversions
+            where
+                conversions.project_id = keys.project_id
+                and conversions.attribution_key = keys.attribution_key
+            offset 0
+        ) as of_key
+    inner join labels
+        on
+            of_key.project_id = labels.project_id
+            and of_key.traffic_source = labels.traffic_source
+            and of_key.traffic_type = labels.traffic_type
+            and of_key.campaign = labels.campaign
+    left join days
+        on
+            of_key.project_id = days.project_id
+            and of_key.conversion_date = days.conversion_date
+    where days.project_id is null
 ),
 {% else %}
 conversions as (
@@ -162,6 +254,8 @@ daily as (
 
         has_labels,
         null::timestamptz as written_at,
+        null::timestamptz as labelled_at,
+        null::uuid as labels_made_with,
         null::uuid as made_with
     from conversions
     group by
@@ -174,12 +268,18 @@ daily as (
         has_labels
 ),
 
--- What has no measures: a row per project and, in an incremental run, per day to replace.
+-- What has no measures: a row per project and, in an incremental run, per day and per label to
+-- replace.
 without_measures as (
     select
         projects.project_id,
         null::date as conversion_date,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign,
         projects.written_at,
+        projects.labelled_at,
+        projects.labels_made_with,
         projects.made_with
     from projects
     {% if is_incremental() -%}
@@ -188,25 +288,45 @@ without_measures as (
             projects.project_id = known.project_id
             and known.conversion_date is null
             and projects.made_with = known.made_with
+            and projects.labels_made_with = known.labels_made_with
             and projects.written_at = known.written_at
+            and projects.labelled_at = known.labelled_at
     where known.project_id is null
     union all
     select
-        project_id,
-        conversion_date,
+        to_replace.*,
         null as written_at,
+        null as labelled_at,
+        null as labels_made_with,
         null as made_with
-    from days
-    union all
-    select distinct
-        project_id,
-        conversion_date,
-        null::timestamptz as written_at,
-        null::uuid as made_with
-    from {{ this }}
-    where
-        conversion_date is not null
-        and project_id in (select whole_projects.project_id from whole_projects)
+    from (
+        select
+            project_id,
+            conversion_date,
+            null as traffic_source,
+            null as traffic_type,
+            null as campaign
+        from days
+        union all
+        select distinct
+            project_id,
+            conversion_date,
+            null as traffic_source,
+            null as traffic_type,
+            null as campaign
+        from {{ this }}
+        where
+            conversion_date is not null
+            and project_id in (select whole_projects.project_id from whole_projects)
+        union all
+        select
+            project_id,
+            null as conversion_date,
+            traffic_source,
+            traffic_type,
+            campaign
+        from labels
+    ) as to_replace
     {%- endif %}
 ),
 
@@ -217,9 +337,9 @@ final as (
         project_id,
         conversion_date,
         null as conversion_type,
-        null as traffic_source,
-        null as traffic_type,
-        null as campaign,
+        traffic_source,
+        traffic_type,
+        campaign,
         null as attribution_method,
         {% for mode in kpi_modes() -%}
         null as conversions_{{ mode }},
@@ -233,6 +353,8 @@ final as (
         null as unique_callers,
         null as has_labels,
         written_at,
+        labelled_at,
+        labels_made_with,
         made_with
     from without_measures
 )

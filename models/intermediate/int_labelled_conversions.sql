@@ -23,6 +23,7 @@ final as (
         conversions.conversion_type,
         conversions.occurred_at,
         conversions.conversion_date,
+        conversions.attribution_key,
 
         {{ label_or_unknown('attribution') }},
         attribution.attribution_method,

@@ -15,7 +15,7 @@
     config(
         materialized='incremental',
         full_refresh=false,
-        incremental_strategy='replace_days',
+        incremental_strategy='replace_parts',
         on_schema_change='append_new_columns',
         unique_key=[
             'project_id', 'conversion_date', 'conversion_type',
@@ -91,8 +91,9 @@ projects as (
         known.written_at as read_until,
         case when unlabelled.project_id is null then daily.written_at else known.written_at end
             as written_at,
-        {{ surrogate_key(['daily.made_with', 'newest.made_with', 'projects.kpi_mode']) }}
-            as made_with
+        {{ surrogate_key([
+            'daily.made_with', 'daily.labels_made_with', 'newest.made_with', 'projects.kpi_mode'
+        ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
     inner join daily
         on projects.project_id = daily.project_id and daily.conversion_date is null

@@ -67,7 +67,14 @@ FAULTS = (
 )
 # When something was worked out, and with what, differs from a full refresh; so do keys that no
 # contact has any longer, which label nothing, and what was reported on earlier days.
-NOT_COMPARED = ("staged_at", "made_with", "written_at", "earlier_dates")
+NOT_COMPARED = (
+    "staged_at",
+    "made_with",
+    "written_at",
+    "labelled_at",
+    "earlier_dates",
+    "earlier_labels",
+)
 HISTORIES = ("int_reported_daily", "rpt_reported_daily", "rpt_report_changes")
 OF_KEYS = {
     "int_attribution_keys": "attribution_key",
