@@ -1,4 +1,4 @@
-"""Checks the CSVs. Needs no database."""
+"""Checks the CSVs. Works without a database."""
 
 from __future__ import annotations
 

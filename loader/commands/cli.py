@@ -600,7 +600,7 @@ def channels_group() -> None:
 @channels_group.command("check")
 @click.option("--github", is_flag=True, help="Print the faults as annotations for a pull request.")
 def channels_check(github: bool) -> None:
-    """Check the four CSVs. Needs no database.
+    """Check the four CSVs. Works without a database.
 
     Prints every fault as file:line:column, what is wrong, and how to correct it. If the marts can
     be read, warns of channels that would override the UTM of a dynamic pool.

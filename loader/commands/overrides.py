@@ -16,8 +16,8 @@ from loader.errors import ConfigurationError
 _SECONDS_TO_CONNECT = 3
 _MILLISECONDS_TO_READ = 10_000
 
-# The visits of a pool stay what they are when a channel overrides their UTM: the answer is the same
-# before the channel is built and after.
+# A channel changes the labels of a pool's calls, not their visits. So the warning stays when the
+# channel has been built.
 _OVERRIDDEN = """
 select
     channels.number::integer,
@@ -32,7 +32,7 @@ inner join {intermediate}.int_pools_daily as pools
         and pools.conversion_date <= coalesce(channels.valid_to, 'infinity')
 where
     pools.is_dynamic
-    -- Postgres takes these names into the view, and counts no other pool.
+    -- Postgres applies this inside the view, and so reads no other pool.
     and pools.pool_name = any(%(pools)s)
 group by channels.number
 having sum(pools.conversions_with_visit) > 0

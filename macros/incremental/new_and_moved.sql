@@ -49,15 +49,18 @@
     ),
 
     to_write as (
-        select project_id, attribution_key, true as is_moved from moved
-        union all
-        select keys.project_id, keys.attribution_key, false as is_moved
-        from {{ keys }} as keys
-        inner join taken
-            on
-                keys.project_id = taken.project_id
-                and (keys.staged_at > taken.staged_at or keys.{{ newest }} = taken.{{ newest }})
-        where (keys.project_id, keys.attribution_key) not in (select * from moved)
+        select project_id, attribution_key, bool_or(is_moved) as is_moved
+        from (
+            select project_id, attribution_key, true as is_moved from moved
+            union all
+            select keys.project_id, keys.attribution_key, false as is_moved
+            from {{ keys }} as keys
+            inner join taken
+                on
+                    keys.project_id = taken.project_id
+                    and (keys.staged_at > taken.staged_at or keys.{{ newest }} = taken.{{ newest }})
+        ) as reasons
+        group by project_id, attribution_key
     ),
 
     before as (

@@ -140,18 +140,23 @@ labels as (
         relabelled.project_id,
         {{ label_or_unknown('earlier') }}
     from relabelled
-    cross join lateral jsonb_to_recordset(relabelled.earlier_labels::jsonb) as earlier (
-        traffic_source text, traffic_type text, campaign text
-    )
+    cross join
+        lateral jsonb_to_recordset(relabelled.earlier_labels::jsonb) as earlier (
+            traffic_source text, traffic_type text, campaign text
+        )
+    where relabelled.earlier_labels is not null
 ),
 
--- Each has such labels on some of its days. `is true` makes Postgres look up key by key in a hash
--- of the labels: it expects far too many of them, and would sort all keys to join them.
+projects_of_labels as (
+    select distinct project_id from labels
+),
+
+-- Keys that may have such labels on some of their days.
 keys as (
     select distinct
         of_project.project_id,
         of_project.attribution_key
-    from (select distinct labels.project_id from labels) as projects_of_labels
+    from projects_of_labels
     cross join
         lateral (
             select
@@ -160,17 +165,17 @@ keys as (
                 {{ label_or_unknown('attribution') }}
             from {{ ref('int_attribution') }} as attribution
             where attribution.project_id = projects_of_labels.project_id
+            offset 0
         ) as of_project
-    where
-        (
-            of_project.project_id,
-            of_project.traffic_source,
-            of_project.traffic_type,
-            of_project.campaign
-        ) in (select labels.* from labels) is true
+    inner join labels
+        on
+            of_project.project_id = labels.project_id
+            and of_project.campaign = labels.campaign
 ),
 
--- `offset 0` makes Postgres look up project by project, day by day, and key by key.
+-- `offset 0` makes Postgres look up project by project, day by day, and key by key. Labels are
+-- compared as one value: of four equal columns Postgres expects next to no rows, and would look
+-- through all labels for each conversion.
 conversions as (
     select of_project.*
     from whole_projects
@@ -193,6 +198,17 @@ conversions as (
                 and conversions.conversion_date = days.conversion_date
             offset 0
         ) as of_day
+    -- Those with the labels come by their keys; what has no labels yet cannot.
+    left join labels
+        on
+            of_day.project_id = labels.project_id
+            and {{ surrogate_key([
+                'of_day.traffic_source', 'of_day.traffic_type', 'of_day.campaign',
+            ]) }} = {{ surrogate_key([
+                'labels.traffic_source', 'labels.traffic_type', 'labels.campaign',
+            ]) }}
+            and of_day.attribution_method is not null
+    where labels.project_id is null
     union all
     select of_key.*
     from keys
@@ -208,14 +224,11 @@ conversions as (
     inner join labels
         on
             of_key.project_id = labels.project_id
-            and of_key.traffic_source = labels.traffic_source
-            and of_key.traffic_type = labels.traffic_type
-            and of_key.campaign = labels.campaign
-    left join days
-        on
-            of_key.project_id = days.project_id
-            and of_key.conversion_date = days.conversion_date
-    where days.project_id is null
+            and {{ surrogate_key([
+                'of_key.traffic_source', 'of_key.traffic_type', 'of_key.campaign',
+            ]) }} = {{ surrogate_key([
+                'labels.traffic_source', 'labels.traffic_type', 'labels.campaign',
+            ]) }}
 ),
 {% else %}
 conversions as (

@@ -6,8 +6,8 @@
 -- does not list their project, as long as any call or form of it is there.
 --
 -- A run compares days on which contacts were written since the last run, and all days of a project
--- whose settings have changed. Of several runs on one day the last one counts: it computes the rows
--- of its day again.
+-- whose settings have changed or whose contacts were all written anew: some may be gone. Of several
+-- runs on one day the last one counts: it computes the rows of its day again.
 --
 -- Each project has one row without a day. It says what the last run has read, and how things stood
 -- after the last run of an earlier day: the reason of a change is found by comparison with that.
@@ -89,6 +89,7 @@ projects as (
         known.oldest_day as last_oldest_day,
         known.earlier_oldest_day,
         known.written_at as read_until,
+        coalesce(oldest.written_at > known.written_at, true) as is_written_anew,
         case when unlabelled.project_id is null then daily.written_at else known.written_at end
             as written_at,
         {{ surrogate_key([
@@ -108,6 +109,13 @@ projects as (
         order by contacts.written_at desc
         limit 1
     ) as newest on true
+    left join lateral (
+        select contacts.written_at
+        from contacts
+        where contacts.project_id = projects.project_id
+        order by contacts.written_at asc
+        limit 1
+    ) as oldest on true
     where {{ var('ringostat_reported_days') }} > 0
 ),
 
@@ -152,7 +160,7 @@ days as (
             and written.conversion_date >= compared.oldest_day
             and written.conversion_date < compared.reported_on
     union
-    -- Days that have ended since, or all if the settings have changed.
+    -- Days that have ended since, or all days.
     select
         compared.project_id,
         ended.day::date as conversion_date
@@ -162,6 +170,7 @@ days as (
         case
             when
                 compared.made_with = compared.last_made_with
+                and not compared.is_written_anew
                 and compared.oldest_day >= compared.last_oldest_day
                 then greatest(compared.last_reported_on, compared.oldest_day)
             else compared.oldest_day

@@ -70,7 +70,7 @@ final as (
         extract(isodow from conversions.occurred_at at time zone projects.time_zone)::int
             as weekday, -- noqa: RF04
 
-        -- who took it, of a transferred call the first
+        -- of the call itself: of a transferred one, not of its legs
         nullif(calls.call_type, '') as call_type,
         {{ number_dialled('calls.call_type', 'calls.dst') }} as number_dialled,
         calls.scheme_name,

@@ -104,6 +104,18 @@ def test_what_changed_since_a_report_and_by_what(
     )
     assert [conversions for _, conversions in said] == [2, 4, 5, 0, 5, 4]
 
+    # A full refresh finds out that all calls of a day are gone.
+    land(raw, "next day", pool_name="Metro")
+    raw.execute(
+        "update ringostat_raw.calls set call_at = call_at + interval '1 day'"
+        " where call_id = 'next day'"
+    )
+    report()
+    a_day_passes(raw)
+    raw.execute("delete from ringostat_raw.calls where not call_id = 'next day'")
+    report("--full-refresh")
+    assert changes(raw)[-1] == ("Second", 4, 0, "calls")
+
 
 def test_a_day_is_reported_once_it_has_ended(
     raw: psycopg.Connection, seeds: Path, build: Build
