@@ -12,6 +12,8 @@ import pytest
 from loader import ROOT
 from loader.commands.dbt import dbt
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 PROGRAMS = Path(sys.executable).parent
 
 

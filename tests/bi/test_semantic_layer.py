@@ -14,6 +14,8 @@ import pytest
 from loader import ROOT, database
 from loader.commands.dbt import dbt
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 METRICS = (
     "conversions",
     "conversions_all",

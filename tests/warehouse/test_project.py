@@ -79,6 +79,7 @@ def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
 
 
+@pytest.mark.slow
 def test_a_view_that_changes_keeps_no_reader_waiting(
     raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
 ) -> None:
@@ -192,6 +193,7 @@ def test_what_lands_between_the_staging_of_calls_and_of_forms_is_not_skipped(
     assert _one(raw, ids) == ["a", "b", "c", "f1", "f2"]
 
 
+@pytest.mark.slow
 def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
 
 
+@pytest.mark.slow
 def test_conversions_built_without_their_labels_get_them_in_the_next_build(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -222,7 +225,8 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
 
 
-@pytest.mark.parametrize("again", [[], pytest.param(["--full-refresh"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("again", [[], ["--full-refresh"]])
 def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
     again: list[str], raw: psycopg.Connection, build: Build
 ) -> None:
@@ -264,6 +268,7 @@ def test_a_run_computes_only_days_on_which_something_changed(
     assert not _written_since(before, raw, "int_conversions_daily", day)
 
 
+@pytest.mark.slow
 def test_staging_goes_on_where_the_servers_clock_was_set_back(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -492,6 +497,7 @@ def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
     assert raw.execute(everything).fetchall() == incremental
 
 
+@pytest.mark.slow
 def test_an_edit_that_is_taken_back_after_the_newest_contact_is_deleted_leaves_no_label(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
@@ -530,6 +536,7 @@ def test_a_full_refresh_holds_no_keys_of_a_project_that_is_not_listed(
         assert _one(raw, projects) == [1]
 
 
+@pytest.mark.slow
 def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
