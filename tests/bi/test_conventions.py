@@ -12,8 +12,6 @@ import pytest
 from loader import ROOT
 from loader.commands.dbt import dbt
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 PROGRAMS = Path(sys.executable).parent
 
 

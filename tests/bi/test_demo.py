@@ -10,8 +10,6 @@ import pytest
 from loader import database
 from loader.commands.demo import print_summary
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def marts(demo_warehouse: dict[str, str]) -> psycopg.Connection:

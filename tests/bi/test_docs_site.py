@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from bi import docs
-
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_the_page_shows_lineage_and_columns(

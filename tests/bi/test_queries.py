@@ -9,8 +9,6 @@ import pytest
 
 from loader import ROOT, database
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 PAGE = (ROOT / "docs/bi-queries.md").read_text(encoding="utf-8")
 QUESTIONS = {
     title: (promise, query)

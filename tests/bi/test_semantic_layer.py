@@ -14,8 +14,6 @@ import pytest
 from loader import ROOT, database
 from loader.commands.dbt import dbt
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 METRICS = (
     "conversions",
     "conversions_all",
