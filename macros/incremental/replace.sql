@@ -33,7 +33,6 @@
 #}
 {% macro get_incremental_replace_parts_sql(arguments) %}
     {%- set columns = arguments['dest_columns'] | map(attribute='quoted') | join(', ') -%}
-    {%- set labels = ['project_id', 'traffic_source', 'traffic_type', 'campaign'] | join(', ') -%}
     delete from {{ arguments['target_relation'] }} as before
     using {{ arguments['temp_relation'] }} as named
     where
@@ -54,8 +53,8 @@
     ) as named
     where
         before.project_id = named.project_id
-        and (before.{{ labels | replace(', ', ', before.') }}) in (
-            select {{ labels }}
+        and (before.project_id, before.traffic_source, before.traffic_type, before.campaign) in (
+            select project_id, traffic_source, traffic_type, campaign
             from {{ arguments['temp_relation'] }}
             where conversion_type is null and traffic_source is not null
         ) is true

@@ -173,9 +173,7 @@ keys as (
             and of_project.campaign = labels.campaign
 ),
 
--- `offset 0` makes Postgres look up project by project, day by day, and key by key. Labels are
--- compared as one value: of four equal columns Postgres expects next to no rows, and would look
--- through all labels for each conversion.
+-- `offset 0` makes Postgres look up project by project, day by day, and key by key.
 conversions as (
     select of_project.*
     from whole_projects
@@ -198,16 +196,9 @@ conversions as (
                 and conversions.conversion_date = days.conversion_date
             offset 0
         ) as of_day
-    -- Those with the labels come by their keys; what has no labels yet cannot.
+    -- Conversions with these labels come by their keys, below. What has no labels yet cannot.
     left join labels
-        on
-            of_day.project_id = labels.project_id
-            and {{ surrogate_key([
-                'of_day.traffic_source', 'of_day.traffic_type', 'of_day.campaign',
-            ]) }} = {{ surrogate_key([
-                'labels.traffic_source', 'labels.traffic_type', 'labels.campaign',
-            ]) }}
-            and of_day.attribution_method is not null
+        on {{ same_labels('of_day', 'labels') }} and of_day.attribution_method is not null
     where labels.project_id is null
     union all
     select of_key.*
@@ -222,13 +213,7 @@ conversions as (
             offset 0
         ) as of_key
     inner join labels
-        on
-            of_key.project_id = labels.project_id
-            and {{ surrogate_key([
-                'of_key.traffic_source', 'of_key.traffic_type', 'of_key.campaign',
-            ]) }} = {{ surrogate_key([
-                'labels.traffic_source', 'labels.traffic_type', 'labels.campaign',
-            ]) }}
+        on {{ same_labels('of_key', 'labels') }}
 ),
 {% else %}
 conversions as (

@@ -152,7 +152,6 @@ def test_freshness_is_measured_where_the_host_puts_the_projects(built: Project) 
     assert "ERROR STALE freshness of ringostat.last_loads" in measured  # nothing was ever loaded
 
 
-@pytest.mark.slow
 def test_a_second_build_adds_what_is_new_and_keeps_what_bi_has_put_on_the_marts(
     built: Project, conn: psycopg.Connection
 ) -> None:

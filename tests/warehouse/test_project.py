@@ -79,7 +79,6 @@ def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
 
 
-@pytest.mark.slow
 def test_a_view_that_changes_keeps_no_reader_waiting(
     raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
 ) -> None:
@@ -193,7 +192,6 @@ def test_what_lands_between_the_staging_of_calls_and_of_forms_is_not_skipped(
     assert _one(raw, ids) == ["a", "b", "c", "f1", "f2"]
 
 
-@pytest.mark.slow
 def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -210,7 +208,6 @@ def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
 
 
-@pytest.mark.slow
 def test_conversions_built_without_their_labels_get_them_in_the_next_build(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -225,8 +222,7 @@ def test_conversions_built_without_their_labels_get_them_in_the_next_build(
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("again", [[], ["--full-refresh"]])
+@pytest.mark.parametrize("again", [[], pytest.param(["--full-refresh"], marks=pytest.mark.slow)])
 def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
     again: list[str], raw: psycopg.Connection, build: Build
 ) -> None:
@@ -268,7 +264,44 @@ def test_a_run_computes_only_days_on_which_something_changed(
     assert not _written_since(before, raw, "int_conversions_daily", day)
 
 
-@pytest.mark.slow
+def test_an_edit_counts_again_only_the_labels_that_it_gives_and_takes(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    channels = seeds / "static_channels.csv"
+    line = "1,pool_name,{},s,t,{},,\n"
+
+    def edit(radio: str) -> None:
+        channels.write_text(CHANNELS + line.format("Radio", radio) + line.format("Metro", "Metro"))
+
+    for call_id in ("Radio", "Metro"):
+        _land(raw, call_id, pool_name=call_id, caller="380009")
+    edit("First")
+    build()
+    counted = "update ringostat_intermediate.int_conversions_daily set unique_callers = 99"
+    daily = (
+        "select campaign, conversions_all, unique_callers"
+        " from ringostat_marts.rpt_conversions_daily where campaign = any(%s) order by 1"
+    )
+    campaigns = ["First", "Second", "Metro", "Неизвестная кампания"]
+
+    raw.execute(counted)
+    edit("Second")
+    build(*WITHOUT_TESTS)
+    assert raw.execute(daily, [campaigns]).fetchall() == [
+        ("Metro", 1, 99),
+        ("Second", 1, 1),
+        ("Неизвестная кампания", 1, 99),
+    ]
+
+    # One caller of two calls that have the same labels now.
+    edit("Metro")
+    build(*WITHOUT_TESTS)
+    assert raw.execute(daily, [campaigns]).fetchall() == [
+        ("Metro", 2, 1),
+        ("Неизвестная кампания", 1, 99),
+    ]
+
+
 def test_staging_goes_on_where_the_servers_clock_was_set_back(
     raw: psycopg.Connection, build: Build
 ) -> None:
@@ -497,7 +530,6 @@ def test_after_a_contact_is_deleted_a_build_equals_a_full_refresh(
     assert raw.execute(everything).fetchall() == incremental
 
 
-@pytest.mark.slow
 def test_an_edit_that_is_taken_back_after_the_newest_contact_is_deleted_leaves_no_label(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
@@ -536,7 +568,6 @@ def test_a_full_refresh_holds_no_keys_of_a_project_that_is_not_listed(
         assert _one(raw, projects) == [1]
 
 
-@pytest.mark.slow
 def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:

@@ -193,7 +193,6 @@ def test_readers_of_the_configuration_see_the_old_rows_until_the_new_ones_are_th
     assert one(built, query) == "Renamed"
 
 
-@pytest.mark.slow
 def test_ids_and_labels_do_not_depend_on_the_date_style(
     raw: psycopg.Connection, warehouse: dict[str, str], seeds: Path, build: Build
 ) -> None:
@@ -227,7 +226,6 @@ def test_ids_and_labels_do_not_depend_on_the_date_style(
             ]
 
 
-@pytest.mark.slow
 def test_a_folder_without_channel_costs_has_no_costs(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
