@@ -79,6 +79,21 @@ def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
 
 
+def test_a_view_that_somebody_replaced_by_hand_is_put_right(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    build()
+    (query,) = raw.execute(
+        "select pg_get_viewdef('ringostat_marts.dim_projects'::regclass)"
+    ).fetchone()
+    empty = (
+        "create or replace view ringostat_marts.dim_projects as select * from ({}) as v where false"
+    )
+    raw.execute(sql.SQL(empty).format(sql.SQL(query.rstrip(";"))))
+    build()
+    assert _one(raw, "select count(*) from ringostat_marts.dim_projects") == 1
+
+
 def test_a_view_that_changes_keeps_no_reader_waiting(
     raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
 ) -> None:
