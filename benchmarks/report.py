@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import shapes
-from benchmarks.transform import YEARS
+from benchmarks.transform import WHOLE, YEARS
 
 README = Path(__file__).parent / "README.md"
 BEGIN = "<!-- the table: written by `make bench` -->"
@@ -108,6 +108,8 @@ def _transform(part: dict) -> Iterator[Line]:
     yield _milliseconds("a year of `rpt_conversions_daily`, one project", of("daily"), 50)
     last = "the last 30 days of all projects by campaign, from `fct_conversions`"
     yield _milliseconds(last, of("last_30_days"), 300)
+    for mart, limit in WHOLE.items():
+        yield _milliseconds(f"all of `{mart}`", of(mart), limit)
     with_spend = f"the same ordinary day with {facts['rows_of_spend']:,} rows of spend"
     yield _times(with_spend, of("day_spend"), "the full build", full, 0.20)
     for mart in YEARS:

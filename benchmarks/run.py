@@ -2,6 +2,7 @@
 
 make bench                              everything
 .venv/bin/python -m benchmarks.run --only landing
+.venv/bin/python -m benchmarks.run --only shapes --scale 0.1    what CI runs
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ PARTS = ("landing", "transform", "shapes")
 @click.option("--scale", type=float, default=1.0, help="Of the calls: for trying things out.")
 def main(only: str | None, runs: int, scale: float) -> None:
     """Measure and write the figures down. With --scale the figures are only shown."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    is_kept = scale == 1.0
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if is_kept else {}
     for part in PARTS:
         if only not in (None, part):
             continue
@@ -41,11 +43,13 @@ def main(only: str | None, runs: int, scale: float) -> None:
             measured = run_part(part, warehouse, folder, runs, scale)
         measured["versions"] = found.pop("postgres") | measured["versions"]
         results[part] = found | measured
-        if scale == 1.0:
+        if is_kept:
             # After each part, so that its figures survive if the next one fails.
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
             report.write(results)
     click.echo(report.table(results))
+    if bad_plans := shapes.bad_plans(results.get("shapes", {}).get("shapes", [])):
+        raise click.ClickException("\n".join(bad_plans))
 
 
 def run_part(part: str, warehouse: dict[str, str], folder: Path, runs: int, scale: float) -> dict:

@@ -47,6 +47,14 @@ LAST_30_DAYS = """
     group by campaign
 """
 
+# Marts that are read whole: how far the projects are loaded, what changed late, what channels bring.
+WHOLE = {
+    "rpt_load_status": 100,  # milliseconds at most
+    "rpt_late_changes": 100,
+    "dim_channels": 100,
+    "rpt_possible_duplicates": 300,
+}
+
 # The same year of the marts about money and loss.
 YEARS = {
     "rpt_spend_daily": "date_day >= '2021-01-01' and date_day < '2022-01-01'",
@@ -348,6 +356,9 @@ def queries(conn: psycopg.Connection, notes: Notes, runs: int) -> None:
     for _ in range(runs):
         notes.add("daily", seconds_of(conn, DAILY))
         notes.add("last_30_days", seconds_of(conn, LAST_30_DAYS))
+        for mart in WHOLE:
+            query = sql.SQL("select * from {}").format(sql.Identifier("ringostat_marts", mart))
+            notes.add(mart, seconds_of(conn, query))
 
 
 def spend(

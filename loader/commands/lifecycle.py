@@ -28,7 +28,10 @@ _CONTACT_KEY = "contact_id"
 _CLOCKS = {
     "int_contacts": "staged_at",
     "int_attribution": "staged_at",
+    "int_calls_daily": "written_at",
+    "int_channels_daily": "written_at",
     "int_conversions_daily": "written_at",
+    "int_duplicates": "written_at",
     "int_reported_daily": "written_at",
 }
 

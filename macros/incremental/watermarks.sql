@@ -1,9 +1,9 @@
 {#
-    How far an incremental model has read each project's rows: project_id, staged_at.
+    How far an incremental model has read each project's rows: project_id and `clock`.
 
-    The watermark is the `staged_at` of staging, not call time: edits arrive late, and by call time
-    yesterday's re-tagged calls would be lost. Each project has its own: a project that is listed
-    later is read from its beginning.
+    The watermark is the `staged_at` of staging, or the `written_at` of int_contacts, not call time:
+    edits arrive late, and by call time yesterday's re-tagged calls would be lost. Each project has
+    its own: a project that is listed later is read from its beginning.
 
     projects   a relation with one row per project
     made_with  a column of it: if the model's newest row was made with another value, the whole
@@ -11,17 +11,17 @@
     newest     a column that picks one newest row among rows of one moment: with it, only that row
                must be written. It is an output column too.
 #}
-{% macro watermarks(projects, made_with=none, newest=none) %}
+{% macro watermarks(projects, made_with=none, newest=none, clock='staged_at') %}
     select
         projects.project_id,
         {{ 'newest.' ~ newest ~ ',' if newest }}
-        coalesce(newest.staged_at, '-infinity') as staged_at
+        coalesce(newest.{{ clock }}, '-infinity') as {{ clock }}
     from {{ projects }} as projects
     left join lateral (
         select *
         from {{ this }} as taken
         where taken.project_id = projects.project_id
-        order by taken.staged_at desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
+        order by taken.{{ clock }} desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
         limit 1
     ) as newest
         on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}

@@ -20,7 +20,8 @@
 -- What the indexes save at 1,000,000 calls: contact_id 0.8 s and staged_at 0.6 s of an ordinary
 -- day, conversion_date 0.1 of 0.16 s for a week of all projects in fct_conversions. By written_at
 -- and conversion_date int_conversions_daily finds the days that changed and their conversions, by
--- attribution_key the conversions that an edited channel moves.
+-- attribution_key the conversions that an edited channel moves. By caller_digits int_duplicates
+-- finds the same caller in other projects.
 --
 -- depends_on: {{ ref('int_attribution') }}
 -- depends_on: {{ ref('int_tags') }}
@@ -35,6 +36,7 @@
             {'columns': ['project_id', 'written_at']},
             {'columns': ['conversion_date', 'project_id']},
             {'columns': ['project_id', 'attribution_key']},
+            {'columns': ['caller_digits', 'occurred_at']},
         ],
         pre_hook="{{ require_caller_salt(source('ringostat', 'settings')) }}",
         post_hook="{{ delete_projects_missing_upstream(ref('stg_config__projects')) }}",

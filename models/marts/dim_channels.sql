@@ -5,7 +5,8 @@ channels as (
 ),
 
 conversions as (
-    select * from {{ ref('fct_conversions') }}
+    select * from {{ ref('int_channels_daily') }}
+    where has_labels
 ),
 
 projects as (
@@ -16,11 +17,10 @@ use_of_channels as (
     select
         project_id,
         channel_id,
-        count(*) as conversions,
-        min(occurred_at) as first_conversion_at,
-        max(occurred_at) as last_conversion_at
+        sum(conversions)::bigint as conversions,
+        min(first_conversion_at) as first_conversion_at,
+        max(last_conversion_at) as last_conversion_at
     from conversions
-    where channel_id is not null
     group by project_id, channel_id
 ),
 

@@ -19,7 +19,8 @@ taken as (
     select
         projects.project_id,
         staged.loaded_at as staged_until,
-        converted.staged_at as converted_until
+        converted.staged_at as converted_until,
+        written.written_at as written_until
     from projects
     left join lateral (
         select calls.loaded_at
@@ -35,6 +36,13 @@ taken as (
         order by conversions.staged_at desc
         limit 1
     ) as converted on true
+    left join lateral (
+        select conversions.written_at
+        from {{ ref('int_contacts') }} as conversions
+        where conversions.project_id = projects.project_id
+        order by conversions.written_at desc
+        limit 1
+    ) as written on true
 ),
 
 waiting as (
@@ -80,14 +88,50 @@ not_built as (
     group by taken.project_id, taken.converted_until
 ),
 
+daily as (
+    select
+        project_id,
+        sum(calls)::bigint as calls,
+        min(first_call_at) as first_call_at,
+        max(last_call_at) as last_call_at,
+        max(written_at) as counted_until,
+        -- A contact that was deleted on request is counted until the next build.
+        bool_and(made_with is not null) as is_counted
+    from {{ ref('int_calls_daily') }}
+    group by project_id
+),
+
+-- The projects whose calls the daily numbers do not hold as they have landed.
+not_counted as (
+    select taken.project_id
+    from taken
+    left join daily
+        on taken.project_id = daily.project_id
+    where
+        taken.project_id in (select waiting.project_id from waiting)
+        or taken.written_until is distinct from daily.counted_until
+        or not daily.is_counted
+),
+
+-- Counting calls one by one reads all history of a project.
 calls as (
+    select
+        project_id,
+        calls,
+        first_call_at,
+        last_call_at
+    from daily
+    where project_id not in (select not_counted.project_id from not_counted)
+    union all
     select
         project_id,
         count(*) as calls,
         min(call_at) as first_call_at,
         max(call_at) as last_call_at
     from {{ ref('stg_ringostat__landed_calls') }}
-    where removed_at is null
+    where
+        removed_at is null
+        and project_id in (select not_counted.project_id from not_counted)
     group by project_id
 ),
 

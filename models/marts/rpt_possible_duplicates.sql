@@ -1,6 +1,6 @@
 with
 
-conversions as (
+conversions as not materialized (
     select
         conversions.*,
         projects.project_name
@@ -10,28 +10,61 @@ conversions as (
     where conversions.is_conversion and conversions.caller_digits is not null
 ),
 
--- What may count the same person again: other projects here, and other systems.
-elsewhere as (
+pairs as (
+    select * from {{ ref('int_duplicates') }}
+    where project_id <> other_project_id
+),
+
+-- Each of the two is a duplicate of the other.
+duplicates as (
     select
         project_id,
-        'ringostat' as other_system,
-        conversion_id,
-        occurred_at,
-        caller_digits
-    from conversions
-    {% if var('ringostat_other_conversions') %}
+        contact_id,
+        other_project_id,
+        other_contact_id
+    from pairs
     union all
     select
-        null as project_id,
+        other_project_id as project_id,
+        other_contact_id as contact_id,
+        project_id as other_project_id,
+        contact_id as other_contact_id
+    from pairs
+),
+
+in_other_projects as (
+    select
+        conversions.conversion_id,
+        conversions.project_id,
+        conversions.occurred_at,
+        'ringostat' as other_system,
+        elsewhere.conversion_id as other_id,
+        elsewhere.occurred_at as other_occurred_at,
+        conversions.project_name
+    from duplicates
+    inner join conversions
+        on
+            duplicates.project_id = conversions.project_id
+            and duplicates.contact_id = conversions.contact_id
+    inner join conversions as elsewhere
+        on
+            duplicates.other_project_id = elsewhere.project_id
+            and duplicates.other_contact_id = elsewhere.contact_id
+            -- Either may have changed since the last build.
+            and {{ may_be_duplicate('conversions', 'elsewhere') }}
+),
+
+{% if var('ringostat_other_conversions') %}
+other_conversions as (
+    select
         system::text as other_system,
         conversion_id::text,
         occurred_at,
         {{ digits('phone') }} as caller_digits
     from {{ var('ringostat_other_conversions') }}
-    {% endif %}
 ),
 
-final as (
+in_other_systems as (
     select
         conversions.conversion_id,
         conversions.project_id,
@@ -39,19 +72,32 @@ final as (
         elsewhere.other_system,
         elsewhere.conversion_id as other_id,
         elsewhere.occurred_at as other_occurred_at,
-        abs(extract(epoch from elsewhere.occurred_at - conversions.occurred_at))::bigint
-            as seconds_apart,
         conversions.project_name
     from conversions
-    inner join elsewhere
-        on
-            conversions.caller_digits = elsewhere.caller_digits
-            and conversions.project_id is distinct from elsewhere.project_id
-            and conversions.occurred_at
-            between elsewhere.occurred_at
-            - make_interval(mins => {{ var('ringostat_duplicate_minutes') }})
-            and elsewhere.occurred_at
-            + make_interval(mins => {{ var('ringostat_duplicate_minutes') }})
+    inner join other_conversions as elsewhere
+        on {{ may_be_duplicate('conversions', 'elsewhere') }}
+),
+{% endif %}
+
+all_duplicates as (
+    select * from in_other_projects
+    {% if var('ringostat_other_conversions') %}
+    union all
+    select * from in_other_systems
+    {% endif %}
+),
+
+final as (
+    select
+        conversion_id,
+        project_id,
+        occurred_at,
+        other_system,
+        other_id,
+        other_occurred_at,
+        abs(extract(epoch from other_occurred_at - occurred_at))::bigint as seconds_apart,
+        project_name
+    from all_duplicates
 )
 
 select * from final

@@ -633,6 +633,42 @@ def test_conversions_of_other_systems_may_be_duplicates(
     assert "project 1: 1 of 1 conversions may be counted elsewhere too" in tested.stdout
 
 
+def test_possible_duplicates_of_two_projects_come_and_go(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    (seeds / "projects.csv").write_text(ONE_PROJECT + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
+    build()
+    duplicates = """
+        select conversion_id, other_id, seconds_apart
+        from ringostat_marts.rpt_possible_duplicates order by 1, 2
+    """
+    assert raw.execute(duplicates).fetchall() == []
+
+    # At the moment of the call that is in the first project since the last build.
+    _land(raw, "b", project_id=2, caller="380001")
+    _land(raw, "c", project_id=2, caller="380002")
+    build()
+    pair = [("1:call:a", "2:call:b", 0), ("2:call:b", "1:call:a", 0)]
+    assert raw.execute(duplicates).fetchall() == pair
+    (before,) = raw.execute(
+        "select xmin::text from ringostat_intermediate.int_duplicates"
+        " where project_id <> other_project_id"
+    ).fetchone()
+    build()
+    assert (before,) in raw.execute(
+        "select xmin::text from ringostat_intermediate.int_duplicates"
+    ).fetchall()
+
+    raw.execute(
+        "update ringostat_raw.calls set removed_at = clock_timestamp(),"
+        " loaded_at = clock_timestamp() where call_id = 'b'"
+    )
+    build()
+    assert raw.execute(duplicates).fetchall() == []
+    kept = "select count(*) from ringostat_intermediate.int_duplicates where contact_id <> ''"
+    assert _one(raw, kept) == 0
+
+
 def _versions(conn: psycopg.Connection, model: str, key: str) -> dict[str, str]:
     """Of each row of an intermediate model the transaction that wrote it, by an SQL key."""
     query = f"select {key}, xmin::text from ringostat_intermediate.{model}"

@@ -1,0 +1,273 @@
+{#
+    CTEs of the models that count conversions per day and label. `conversions` are those to count in
+    this run: of the days on which contacts were written, before or after the change; all with labels
+    that edited channels gave or took away; and all of a project that is new, whose contacts or labels
+    were all written anew, or whose tags or labels for the unknown were edited.
+
+    The one row of a project that has no day says up to which contact (`written_at`) and which edit
+    of channels (`labelled_at`) the project was read, and with which settings (`made_with`,
+    `labels_made_with`).
+#}
+{% macro conversions_to_count() -%}
+projects as (
+    select
+        projects.project_id,
+        coalesce(newest.written_at, '-infinity') as written_at,
+        coalesce(newest_labels.labelled_at, '-infinity') as labelled_at,
+        {{ surrogate_key(['labels.made_with']) }} as labels_made_with,
+        {{ surrogate_key([
+            'tags.made_with',
+            unknown_source(),
+            unknown_type(),
+            unknown_campaign(),
+        ]) }} as made_with
+    from {{ ref('stg_config__projects') }} as projects
+    left join lateral (
+        select contacts.written_at
+        from {{ ref('int_contacts') }} as contacts
+        where contacts.project_id = projects.project_id
+        order by contacts.written_at desc
+        limit 1
+    ) as newest on true
+    left join lateral (
+        select attribution.labelled_at
+        from {{ ref('int_attribution') }} as attribution
+        where attribution.project_id = projects.project_id
+        order by attribution.labelled_at desc
+        limit 1
+    ) as newest_labels on true
+    left join lateral (
+        select attribution.made_with
+        from {{ ref('int_attribution') }} as attribution
+        where attribution.project_id = projects.project_id
+        order by attribution.staged_at desc, attribution.attribution_key desc
+        limit 1
+    ) as labels on true
+    left join lateral (
+        select noted.made_with
+        from {{ ref('int_tags') }} as noted
+        where noted.project_id = projects.project_id
+        order by noted.staged_at desc
+        limit 1
+    ) as tags on true
+),
+
+{% if is_incremental() %}
+-- `-infinity` if the project is to be computed whole.
+read_until as (
+    select
+        projects.project_id,
+        coalesce(known.written_at, '-infinity') as written_at,
+        coalesce(known.labelled_at, '-infinity') as labelled_at
+    from projects
+    left join {{ this }} as known
+        on
+            projects.project_id = known.project_id
+            and known.conversion_date is null
+            and projects.made_with = known.made_with
+),
+
+whole_projects as (
+    select project_id
+    from read_until
+    where
+        not exists (
+            select
+            from {{ ref('int_contacts') }} as contacts
+            where
+                contacts.project_id = read_until.project_id
+                and contacts.written_at <= read_until.written_at
+        )
+        or not exists (
+            select
+            from {{ ref('int_attribution') }} as attribution
+            where
+                attribution.project_id = read_until.project_id
+                and attribution.labelled_at <= read_until.labelled_at
+        )
+),
+
+watermarks as (
+    select * from read_until
+    where project_id not in (select whole_projects.project_id from whole_projects)
+),
+
+written as (
+    {{ arrived_after_watermark(ref('int_contacts'), clock='written_at') }}
+),
+
+days as (
+    {{ days_of_written_contacts() }}
+    union
+    -- Conversions that had no labels yet.
+    select
+        project_id,
+        conversion_date
+    from {{ this }}
+    where not has_labels and project_id in (select watermarks.project_id from watermarks)
+),
+
+relabelled as (
+    {{ arrived_after_watermark(ref('int_attribution'), clock='labelled_at') }}
+),
+
+-- What moved keys have for labels, and had. A new key moves nothing: its contacts are written too.
+labels as (
+    select
+        relabelled.project_id,
+        {{ label_or_unknown('relabelled') }}
+    from relabelled
+    where relabelled.earlier_labels is not null
+    union
+    select
+        relabelled.project_id,
+        {{ label_or_unknown('earlier') }}
+    from relabelled
+    cross join
+        lateral jsonb_to_recordset(relabelled.earlier_labels::jsonb) as earlier (
+            traffic_source text, traffic_type text, campaign text
+        )
+    where relabelled.earlier_labels is not null
+),
+
+projects_of_labels as (
+    select distinct project_id from labels
+),
+
+-- Keys that may have such labels on some of their days.
+keys as (
+    select distinct
+        of_project.project_id,
+        of_project.attribution_key
+    from projects_of_labels
+    cross join
+        lateral (
+            select
+                attribution.project_id,
+                attribution.attribution_key,
+                {{ label_or_unknown('attribution') }}
+            from {{ ref('int_attribution') }} as attribution
+            where attribution.project_id = projects_of_labels.project_id
+            offset 0
+        ) as of_project
+    inner join labels
+        on
+            of_project.project_id = labels.project_id
+            and of_project.campaign = labels.campaign
+),
+
+-- `offset 0` makes Postgres look up project by project, day by day, and key by key.
+conversions as (
+    select of_project.*
+    from whole_projects
+    cross join
+        lateral (
+            select conversions.*
+            from {{ ref('int_labelled_conversions') }} as conversions
+            where conversions.project_id = whole_projects.project_id
+            offset 0
+        ) as of_project
+    union all
+    select of_day.*
+    from days
+    cross join
+        lateral (
+            select conversions.*
+            from {{ ref('int_labelled_conversions') }} as conversions
+            where
+                conversions.project_id = days.project_id
+                and conversions.conversion_date = days.conversion_date
+            offset 0
+        ) as of_day
+    -- Conversions with these labels come by their keys, below. What has no labels yet cannot.
+    left join labels
+        on {{ same_labels('of_day', 'labels') }} and of_day.attribution_method is not null
+    where labels.project_id is null
+    union all
+    select of_key.*
+    from keys
+    cross join
+        lateral (
+            select conversions.*
+            from {{ ref('int_labelled_conversions') }} as conversions
+            where
+                conversions.project_id = keys.project_id
+                and conversions.attribution_key = keys.attribution_key
+            offset 0
+        ) as of_key
+    inner join labels
+        on {{ same_labels('of_key', 'labels') }}
+)
+{% else %}
+conversions as (
+    select * from {{ ref('int_labelled_conversions') }}
+)
+{% endif %}
+{%- endmacro %}
+
+
+{#
+    CTE `without_measures`, for the strategy `replace_parts`: that row of each project and, in an
+    incremental run, a row per day and per label to replace.
+#}
+{% macro what_is_counted() -%}
+without_measures as (
+    select
+        projects.project_id,
+        null::date as conversion_date,
+        null as traffic_source,
+        null as traffic_type,
+        null as campaign,
+        projects.written_at,
+        projects.labelled_at,
+        projects.labels_made_with,
+        projects.made_with
+    from projects
+    {% if is_incremental() -%}
+    left join {{ this }} as known
+        on
+            projects.project_id = known.project_id
+            and known.conversion_date is null
+            and projects.made_with = known.made_with
+            and projects.labels_made_with = known.labels_made_with
+            and projects.written_at = known.written_at
+            and projects.labelled_at = known.labelled_at
+    where known.project_id is null
+    union all
+    select
+        to_replace.*,
+        null as written_at,
+        null as labelled_at,
+        null as labels_made_with,
+        null as made_with
+    from (
+        select
+            project_id,
+            conversion_date,
+            null as traffic_source,
+            null as traffic_type,
+            null as campaign
+        from days
+        union all
+        select distinct
+            project_id,
+            conversion_date,
+            null as traffic_source,
+            null as traffic_type,
+            null as campaign
+        from {{ this }}
+        where
+            conversion_date is not null
+            and project_id in (select whole_projects.project_id from whole_projects)
+        union all
+        select
+            project_id,
+            null as conversion_date,
+            traffic_source,
+            traffic_type,
+            campaign
+        from labels
+    ) as to_replace
+    {%- endif %}
+)
+{%- endmacro %}
