@@ -19,8 +19,8 @@ from loader import database, raw
 
 PROJECTS = (1, 30, 300)
 CALLS = (10_000, 100_000, 1_000_000)
-# What CI measures: 100,000 calls were enough for the one bad plan there was.
-QUICK = ((1, 10_000), (1, 100_000), (300, 10_000), (300, 100_000))
+# What CI measures: each of the bad plans that there were took its time here.
+QUICK = ((1, 10_000), (300, 100_000))
 
 
 def measure(warehouse: Mapping[str, str], folder: Path, scale: float) -> dict:
@@ -32,9 +32,9 @@ def measure(warehouse: Mapping[str, str], folder: Path, scale: float) -> dict:
         with database.connect(warehouse) as conn:
             conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         own = {**warehouse, "PGDATABASE": name}
-        notes = _measure(own, folder / name, range(1000, 1000 + projects), calls)
+        notes, faults = _measure(own, folder / name, range(1000, 1000 + projects), calls)
         found.append(
-            {"projects": projects, "calls": calls}
+            {"projects": projects, "calls": calls, "bad_plans": faults}
             | {figure: round(median(seconds), 4) for figure, seconds in notes.runs.items()}
         )
         with database.connect(warehouse) as conn:
@@ -42,7 +42,9 @@ def measure(warehouse: Mapping[str, str], folder: Path, scale: float) -> dict:
     return {"shapes": found, "versions": {}}
 
 
-def _measure(warehouse: Mapping[str, str], folder: Path, projects: range, calls: int) -> Notes:
+def _measure(
+    warehouse: Mapping[str, str], folder: Path, projects: range, calls: int
+) -> tuple[Notes, list[str]]:
     notes = Notes()
     with database.connect(warehouse) as conn:
         conn.execute("set timezone = 'UTC'")
@@ -51,32 +53,41 @@ def _measure(warehouse: Mapping[str, str], folder: Path, projects: range, calls:
         days, dbt = Days(conn, warehouse, projects), Dbt(warehouse, folder)
         write_seeds(dbt.seeds, "Billboard 0", projects)
         days.add_history(calls)
-        notes.add_build("full", dbt.build("--full-refresh"))
+        full = dbt.build("--full-refresh")
+        notes.add_build("full", full)
         transform.typed(conn, dbt, notes, 1)
         tidy(conn)
         days.add_day()
-        notes.add_build("day", dbt.build())
+        day = dbt.build()
+        notes.add_build("day", day)
         write_seeds(dbt.seeds, "Billboard 1", projects)
-        notes.add_build("edit", dbt.build())
+        edit = dbt.build()
+        notes.add_build("edit", edit)
         tidy(conn)
         year = transform.DAILY.replace("1005", str(projects.start))
         for _ in range(7):
             notes.add("year", seconds_of(conn, year))
-    return notes
+    faults = _bad_plans(full, day, "an ordinary day") + _bad_plans(full, edit, "a channel edit")
+    return notes, faults
 
 
 def bad_plans(shapes: list[dict]) -> list[str]:
-    """Shapes in which a run costs more than building everything, in words.
+    """In words: each model that takes much longer for a day or an edit than for everything."""
+    return [
+        f"{one['projects']:,} projects with {one['calls']:,} calls: {fault}"
+        for one in shapes
+        for fault in one["bad_plans"]
+    ]
 
-    The margin is wide, so that a slow machine is no fault, and a plan that reads all rows for each
-    row is: an edit once took 17 times as long as the full build.
+
+def _bad_plans(full: dict[str, float], run: dict[str, float], name: str) -> list[str]:
+    """The margin is wide, so that a slow machine is no fault. A plan that compares each row with
+    each is one: int_attribution once took 5 s for an ordinary day instead of 0.1 s.
     """
     return [
-        f"{one['projects']:,} projects with {one['calls']:,} calls: {name} took"
-        f" {one[figure]:.1f} s, the full build {one['full']:.1f} s"
-        for one in shapes
-        for figure, name in (("day", "an ordinary day"), ("edit", "a channel edit"))
-        if one[figure] > one["full"]
+        f"{model} took {seconds:.1f} s for {name}, {full[model]:.1f} s in the full build"
+        for model, seconds in run.items()
+        if seconds > 2 * full[model] + 2
     ]
 
 

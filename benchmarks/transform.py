@@ -47,9 +47,9 @@ LAST_30_DAYS = """
     group by campaign
 """
 
-# Marts that are read whole: how far the projects are loaded, what changed late, what channels bring.
+# Marts that are read whole, and how many milliseconds that may take.
 WHOLE = {
-    "rpt_load_status": 100,  # milliseconds at most
+    "rpt_load_status": 100,
     "rpt_late_changes": 100,
     "dim_channels": 100,
     "rpt_possible_duplicates": 300,

@@ -53,13 +53,23 @@ def database_name() -> str:
 
 
 @pytest.fixture
+def template() -> str:
+    """The database that `warehouse` is a copy of: an empty one."""
+    return "template1"
+
+
+@pytest.fixture
 def warehouse(
-    server: dict[str, str], database_name: str, monkeypatch: pytest.MonkeyPatch
+    server: dict[str, str], database_name: str, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, str]]:
-    """A new, empty database: its PG*, which the environment has too, for child processes."""
+    """A new database: its PG*, which the environment has too, for child processes."""
     name = database_name
     with database.connect(server) as conn:
-        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        conn.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
     found = {**server, "PGDATABASE": name}
     for variable, value in found.items():
         monkeypatch.setenv(variable, value)

@@ -48,35 +48,37 @@
         from (select * from stretches_before except select * from stretches_now) as lost
     ),
 
+    -- Left joins: of an inner one Postgres expects one row, and then compares each key with each.
     to_write as (
-        select project_id, attribution_key, bool_or(is_moved) as is_moved
-        from (
-            select project_id, attribution_key, true as is_moved from moved
-            union all
-            select keys.project_id, keys.attribution_key, false as is_moved
-            from {{ keys }} as keys
-            inner join taken
-                on
-                    keys.project_id = taken.project_id
-                    and (keys.staged_at > taken.staged_at or keys.{{ newest }} = taken.{{ newest }})
-        ) as reasons
-        group by project_id, attribution_key
-    ),
-
-    before as (
         select
-            to_write.project_id,
-            to_write.attribution_key,
-            case
-                when to_write.is_moved then jsonb_agg(distinct had.labels)::text
-                else max(labelled.earlier_labels)
-            end as earlier_labels,
-            case when not to_write.is_moved then max(labelled.labelled_at) end as labelled_at
-        from to_write
-        inner join {{ this }} as labelled
+            keys.*,
+            moved.project_id is not null as is_moved
+        from {{ keys }} as keys
+        left join moved
             on
-                to_write.project_id = labelled.project_id
-                and to_write.attribution_key = labelled.attribution_key
+                keys.project_id = moved.project_id
+                and keys.attribution_key = moved.attribution_key
+        left join taken
+            on keys.project_id = taken.project_id
+        where
+            moved.project_id is not null
+            or keys.staged_at > taken.staged_at
+            or keys.{{ newest }} = taken.{{ newest }}
+    )
+
+    select
+        to_write.*,
+        case when to_write.is_moved then before.all_labels else before.earlier_labels end
+            as earlier_labels,
+        case when not to_write.is_moved then before.labelled_at end as labelled_at
+    from to_write
+    -- An aggregate without a group: Postgres looks up key by key.
+    left join lateral (
+        select
+            jsonb_agg(distinct had.labels)::text as all_labels,
+            max(labelled.earlier_labels) as earlier_labels,
+            max(labelled.labelled_at) as labelled_at
+        from {{ this }} as labelled
         cross join lateral (
             select jsonb_build_object(
                 'traffic_source', labelled.traffic_source,
@@ -86,22 +88,10 @@
             union all
             select jsonb_array_elements(labelled.earlier_labels::jsonb)
         ) as had
-        group by to_write.project_id, to_write.attribution_key, to_write.is_moved
-    )
-
-    select
-        keys.*,
-        before.earlier_labels,
-        before.labelled_at
-    from {{ keys }} as keys
-    inner join to_write
-        on
-            keys.project_id = to_write.project_id
-            and keys.attribution_key = to_write.attribution_key
-    left join before
-        on
-            keys.project_id = before.project_id
-            and keys.attribution_key = before.attribution_key
+        where
+            labelled.project_id = to_write.project_id
+            and labelled.attribution_key = to_write.attribution_key
+    ) as before on true
     {%- else -%}
     select
         *,

@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from loader import ROOT, database
 from loader import raw as raw_tables
@@ -52,6 +54,42 @@ def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dbt")
 
 
+@pytest.fixture(scope="session")
+def built_template(
+    server: dict[str, str], database_name: str, quick_dbt: tuple[str, ...], dbt_folder: Path
+) -> Iterator[str]:
+    """A database that dbt has built before any call was landed: building it takes 3 s a test."""
+    # Under the tests' name: dbt makes a view again if its query names another database.
+    built, name = {**server, "PGDATABASE": database_name}, f"template_{uuid4().hex}"
+    with database.connect(server) as conn, pytest.MonkeyPatch.context() as patch:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(database_name)))
+        for variable, value in built.items():
+            patch.setenv(variable, value)
+        patch.setattr(support, "DBT", quick_dbt)
+        with database.connect(built) as own:
+            raw_tables.create_tables(own)
+        folder = write_seeds(dbt_folder)
+        patch.setenv("RINGOSTAT_SEEDS", str(folder))
+        no_tests = ("--exclude-resource-type", "test", "unit_test")
+        done = support.run_dbt(dbt_folder, "build", "--vars", "{}", *no_tests)
+        assert done.returncode == 0, done.stdout
+        shutil.rmtree(folder)
+        rename = sql.SQL("alter database {} rename to {}")
+        conn.execute(rename.format(sql.Identifier(database_name), sql.Identifier(name)))
+    yield name
+    with database.connect(server) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def template(request: pytest.FixtureRequest) -> str:
+    """For the tests that land calls in `raw`: what dbt has built without any. Others, test_marts
+    among them, begin with an empty database and the first build."""
+    if "raw" in request.fixturenames:
+        return request.getfixturevalue("built_template")
+    return "template1"
+
+
 @pytest.fixture
 def build(
     dbt_folder: Path, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -81,15 +119,20 @@ def seeds(dbt_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     It has the same name in all tests: dbt parses the whole project again if the name changes.
     """
+    folder = write_seeds(dbt_folder)
+    monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def write_seeds(dbt_folder: Path) -> Path:
     folder = dbt_folder / "seeds"
     folder.mkdir()
     (folder / "projects.csv").write_text(ONE_PROJECT)
     (folder / "static_channels.csv").write_text(CHANNELS)
     (folder / "kpi_tags.csv").write_text(TAGS)
     (folder / "channel_costs.csv").write_text(COSTS)
-    monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
-    yield folder
-    shutil.rmtree(folder)
+    return folder
 
 
 @pytest.fixture

@@ -171,7 +171,8 @@ def test_unit_tests_set_every_var_that_their_model_reads(
 )
 def test_wrong_values_are_refused_at_once_and_nothing_is_built(
     wrong: dict[str, tuple[Any, str]],
-    raw: psycopg.Connection,
+    conn: psycopg.Connection,
+    seeds: Path,
     dbt_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -187,7 +188,7 @@ def test_wrong_values_are_refused_at_once_and_nothing_is_built(
     assert 'RINGOSTAT_STALE_HOURS is "a day", but must be a number of hours' in lines
     assert len([line for line in lines if "but must" in line]) == len(wrong) + 1
     relations = "select count(*) from pg_tables where schemaname in ('ringostat_seeds')"
-    assert raw.execute(relations).fetchone() == (0,)
+    assert conn.execute(relations).fetchone() == (0,)
 
 
 def test_names_and_values_of_dbt_project_yml_are_checked_too(
