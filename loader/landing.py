@@ -34,8 +34,11 @@ _SMALL_SHARE = 0.01
 _LONGEST_ID = 2000
 
 # For the transaction only, since a pooler may give the session to somebody else. An answer is
-# parsed without using the disk, and compiling a statement would take longer than running it.
+# parsed without using the disk, and compiling a statement would take longer than running it. The
+# first setting makes Citus pass the others on to its nodes: a calldate without an offset would be
+# read in the node's own zone. Postgres alone takes a setting of any such name, and ignores it.
 _SETTINGS = sql.SQL(
+    "set local citus.propagate_set_commands = 'local'; "
     "set local work_mem = '32MB'; set local jit = off; set local timezone to {zone}"
 )
 

@@ -379,7 +379,7 @@ def _forget_old_rows(conn: psycopg.Connection, project: Project) -> None:
                 order by load_id
                 limit %(step)s
             )
-            and finished_at < clock_timestamp() - make_interval(days => %(days)s)
+            and finished_at < now() - make_interval(days => %(days)s)
             and load_id < (
                 select load_id
                 from ringostat_raw.loads

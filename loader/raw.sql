@@ -73,7 +73,7 @@ select
     (array_agg(error order by load_id desc))[1],
     (array_agg(finished_at order by load_id desc))[1]
 from ringostat_raw.loads
-where not exists (select from ringostat_raw.load_state)
+where not exists (select 1 from ringostat_raw.load_state)
 group by project_id;
 
 -- The fields of a call that each project accepts and refuses.

@@ -81,9 +81,9 @@ group by project_id, project_name, campaign
 
 _IS_SPEND_KNOWN = """
 select
-    exists (select from {staging}.stg_ads__spend)
-    or exists (select from {before}.stg_config__channel_costs)
-    or exists (select from {after}.stg_config__channel_costs)
+    exists (select 1 from {staging}.stg_ads__spend)
+    or exists (select 1 from {before}.stg_config__channel_costs)
+    or exists (select 1 from {after}.stg_config__channel_costs)
 """
 
 

@@ -23,13 +23,9 @@
 
 {# 0/1, "0"/"1", true/false, yes/no; anything else is null. #}
 {% macro flag(value) -%}
-    case lower(btrim({{ value }}, {{ whitespace() }}))
-        when '1' then true
-        when 'true' then true
-        when 'yes' then true
-        when '0' then false
-        when 'false' then false
-        when 'no' then false
+    case
+        when lower(btrim({{ value }}, {{ whitespace() }})) in ('1', 'true', 'yes') then true
+        when lower(btrim({{ value }}, {{ whitespace() }})) in ('0', 'false', 'no') then false
     end
 {%- endmacro %}
 

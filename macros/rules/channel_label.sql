@@ -3,9 +3,10 @@
     call's own value. So a channel may correct one label of a dynamic pool and keep the others.
 #}
 {% macro channel_label(row, label) -%}
-    case {{ row }}.{{ label }}
+    case
         {%- for column in utm_columns() %}
-        when '{{ '{' ~ column ~ '}' }}' then {{ utm_label(row ~ '.' ~ column) }}
+        when {{ row }}.{{ label }} = '{{ '{' ~ column ~ '}' }}'
+            then {{ utm_label(row ~ '.' ~ column) }}
         {%- endfor %}
         else {{ row }}.{{ label }}
     end

@@ -12,20 +12,20 @@
 
 {# Whether a conversion counts in the given mode. #}
 {% macro is_counted(mode, is_tagged, is_primary) -%}
-    case {{ mode }}
-        when 'all' then true
-        when 'tagged' then {{ is_tagged }}
-        when 'primary' then {{ is_primary }}
-        when 'tagged_primary' then {{ is_tagged }} and {{ is_primary }}
+    case
+        when {{ mode }} = 'all' then true
+        when {{ mode }} = 'tagged' then {{ is_tagged }}
+        when {{ mode }} = 'primary' then {{ is_primary }}
+        when {{ mode }} = 'tagged_primary' then {{ is_tagged }} and {{ is_primary }}
     end
 {%- endmacro %}
 
 
 {# Of a measure that is stored for each mode, the one that the project's mode counts. #}
 {% macro of_kpi_mode(mode, measure) -%}
-    case {{ mode }}
+    case
         {% for one in kpi_modes() -%}
-        when '{{ one }}' then {{ measure }}_{{ one }}
+        when {{ mode }} = '{{ one }}' then {{ measure }}_{{ one }}
         {% endfor -%}
     end
 {%- endmacro %}

@@ -43,12 +43,13 @@
         select leg.disposition
         from unnest({{ dispositions }}) with ordinality as leg (disposition, place)
         order by
-            case {{ normalised_disposition('leg.disposition') }}
-                when 'PROPER' then 1
-                when 'REPEATED' then 2
-                when 'ANSWERED' then 3
-                else 4
-            end,
+            coalesce(
+                array_position(
+                    array['PROPER', 'REPEATED', 'ANSWERED'],
+                    {{ normalised_disposition('leg.disposition') }}
+                ),
+                4
+            ),
             leg.place
         limit 1
     )

@@ -170,17 +170,23 @@ final as (
         attributed.starts_on,
         attributed.ends_before,
 
-        case attributed.attribution_method
-            when 'static_channel' then {{ channel_label('attributed', 'traffic_source') }}
-            when 'utm' then {{ utm_label('attributed.utm_source') }}
+        case
+            when attributed.attribution_method = 'static_channel'
+                then {{ channel_label('attributed', 'traffic_source') }}
+            when attributed.attribution_method = 'utm'
+                then {{ utm_label('attributed.utm_source') }}
         end as traffic_source,
-        case attributed.attribution_method
-            when 'static_channel' then {{ channel_label('attributed', 'traffic_type') }}
-            when 'utm' then {{ utm_label('attributed.utm_medium') }}
+        case
+            when attributed.attribution_method = 'static_channel'
+                then {{ channel_label('attributed', 'traffic_type') }}
+            when attributed.attribution_method = 'utm'
+                then {{ utm_label('attributed.utm_medium') }}
         end as traffic_type,
-        case attributed.attribution_method
-            when 'static_channel' then {{ channel_label('attributed', 'campaign') }}
-            when 'utm' then {{ utm_label('attributed.utm_campaign') }}
+        case
+            when attributed.attribution_method = 'static_channel'
+                then {{ channel_label('attributed', 'campaign') }}
+            when attributed.attribution_method = 'utm'
+                then {{ utm_label('attributed.utm_campaign') }}
         end as campaign,
         attributed.attribution_method,
         case

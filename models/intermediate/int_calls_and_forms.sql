@@ -4,7 +4,7 @@
 select
     project_id,
     'call:' || call_id as contact_id,
-    case call_type when 'callback' then 'callback' else 'call' end as conversion_type,
+    case when call_type = 'callback' then 'callback' else 'call' end as conversion_type,
     call_id as landed_id,
     call_at as occurred_at,
     removed_at is not null as is_removed,

@@ -202,7 +202,7 @@ final as (
     select
         project_id,
         contact_id,
-        project_id || case conversion_type when 'form' then ':form:' else ':call:' end
+        project_id || case when conversion_type = 'form' then ':form:' else ':call:' end
         || {{ public_id('landed_id') }} as conversion_id,
         conversion_type,
         occurred_at,

@@ -6,13 +6,20 @@ conversions as (
     where has_labels
 ),
 
-days as (
+ends as (
     select
         -- Without a time zone: some have no midnight on the day on which their clocks change.
-        generate_series(
-            min(conversion_date)::timestamp, max(conversion_date)::timestamp, interval '1 day'
-        ) as conversion_date
+        min(conversion_date)::timestamp as first_day,
+        max(conversion_date)::timestamp as last_day
     from conversions
+),
+
+days as (
+    select passed.conversion_date::date as conversion_date
+    from ends
+    cross join
+        lateral generate_series(ends.first_day, ends.last_day, interval '1 day')
+            as passed (conversion_date)
 )
 
-select conversion_date::date as conversion_date from days
+select * from days

@@ -80,16 +80,12 @@ final as (
         and tags.tag_key is not null
         and (
             conversions.tag_keys is null
-            or not exists (
-                select of_leg.tag_key
-                from unnest(conversions.tag_keys::uuid[]) as of_leg (tag_key)
-                where not exists (
-                    select of_legs.tag_key
-                    from {{ ref('int_tags') }} as of_legs
-                    where
-                        conversions.project_id = of_legs.project_id
-                        and of_leg.tag_key = of_legs.tag_key
-                )
+            or conversions.tag_keys::uuid[] <@ array(
+                select of_legs.tag_key
+                from {{ ref('int_tags') }} as of_legs
+                where
+                    conversions.project_id = of_legs.project_id
+                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
             )
         ) as has_labels
     from conversions

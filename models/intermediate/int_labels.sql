@@ -39,8 +39,8 @@ labels as (
     where
         has_labels
         and (
-            exists (select from {{ ref('stg_ads__spend') }})
-            or exists (select from {{ ref('stg_config__channel_costs') }})
+            exists (select 1 from {{ ref('stg_ads__spend') }})
+            or exists (select 1 from {{ ref('stg_config__channel_costs') }})
         )
     group by project_id, traffic_source, traffic_type, campaign
 ),

@@ -135,23 +135,24 @@ final as (
         round(visits_now::numeric / nullif(calls_now, 0), 3) as visit_share,
         round(visits_before::numeric / nullif(calls_before, 0), 3) as visit_share_before,
         status,
-        case status
-            when 'silent'
+        case
+            when status = 'silent'
                 then
                     'no conversion for ' || silent_days || ' days, where '
                     || round(expected, 1) || ' were to be expected: call its number, and check that'
                     || ' it is still shown. If it was taken down, set valid_to of its channel'
-            when 'visits_dropped'
+            when status = 'visits_dropped'
                 then
                     'the share of its calls with a visit fell from '
                     || round(100.0 * visits_before / nullif(calls_before, 0)) || ' % to '
                     || round(100.0 * visits_now / nullif(calls_now, 0))
                     || ' %: check that Ringostat''s script is on every page'
-            when 'new'
+            when status = 'new'
                 then
                     'first conversion on ' || to_char(first_day, 'YYYY-MM-DD')
                     || ': does it need a channel?'
-            when 'too_few' then 'fewer than {{ var("ringostat_health_conversions") }} conversions'
+            when status = 'too_few'
+                then 'fewer than {{ var("ringostat_health_conversions") }} conversions'
         end as hint
     from judged
 )
