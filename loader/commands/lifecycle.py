@@ -22,8 +22,12 @@ log = logging.getLogger(__name__)
 
 _LAYERS = ("seeds", "staging", "intermediate", "marts")
 
-# In int_contacts: the column that identifies a contact.
-_CONTACT_KEY = "contact_id"
+# The tables with the key of a contact, and the columns that name its project and it.
+_CONTACTS = (
+    ("int_contacts", "project_id", "contact_id"),
+    ("int_duplicates", "project_id", "contact_id"),
+    ("int_duplicates", "other_project_id", "other_contact_id"),
+)
 # The watermark of the tables that are computed anew after a deletion.
 _CLOCKS = {
     "int_contacts": "staged_at",
@@ -110,8 +114,8 @@ def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     counts = {
         table: only_row(
             conn.execute(
-                _on("select count(*) from {} where project_id = %s", table),
-                [str(project.project_id)],
+                _of_project("select count(*) from {} where {}", table),
+                {"project_id": str(project.project_id)},
             )
         )[0]
         for table in _tables(conn)
@@ -133,7 +137,8 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
         traces = find_traces(conn, project)
         for table in traces.tables:
             conn.execute(
-                _on("delete from {} where project_id = %s", table), [str(project.project_id)]
+                _of_project("delete from {} where {}", table),
+                {"project_id": str(project.project_id)},
             )
         listed, *labels = traces.seeds
         _take_out(listed, project)
@@ -160,6 +165,15 @@ def _tables(conn: psycopg.Connection) -> list[tuple[str, str]]:
         """,
         {"schemas": ["ringostat_raw", *map(settings.schema, _LAYERS)]},
     ).fetchall()
+
+
+def _of_project(query: str, table: tuple[str, str]) -> sql.Composed:
+    """`query` of the rows of %(project_id)s. A pair of conversions is of two projects."""
+    is_pair = table == (settings.schema("intermediate"), "int_duplicates")
+    projects_of_row = "(project_id, other_project_id)" if is_pair else "(project_id)"
+    return sql.SQL(query).format(
+        sql.Identifier(*table), sql.SQL("%(project_id)s in " + projects_of_row)
+    )
 
 
 def _take_out(seed: csv_file.Seed, project: Project) -> None:
@@ -232,7 +246,7 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
                     query = sql.SQL("delete from {} where project_id = %s and {} = any(%s)")
                     names = sql.Identifier(*table), sql.Identifier(f"{kind}_id")
                     conn.execute(query.format(*names), [project.project_id, ids])
-        _delete_from_int_contacts(conn, contacts, stored)
+        _delete_by_key(conn, contacts, stored)
         _delete_unused_keys(conn, project, stored)
         _work_out_again(conn, project, stored)
 
@@ -312,20 +326,22 @@ def _digits(number: str) -> str:
     )
 
 
-def _delete_from_int_contacts(
+def _delete_by_key(
     conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
 ) -> None:
-    table = (settings.schema("intermediate"), "int_contacts")
-    if table not in stored:
-        return
-    project_id = contacts.project.project_id
     keys = [f"call:{call_id}" for call_id in contacts.calls]
     keys += [f"form:{form_id}" for form_id in contacts.forms]
-    names = {"table": sql.Identifier(*table), "key": sql.Identifier(_CONTACT_KEY)}
-    conn.execute(
-        sql.SQL("delete from {table} where project_id = %s and {key} = any(%s)").format(**names),
-        [project_id, keys],
-    )
+    for name, project_column, key_column in _CONTACTS:
+        table = (settings.schema("intermediate"), name)
+        if table in stored:
+            conn.execute(
+                sql.SQL("delete from {} where {} = %s and {} = any(%s)").format(
+                    sql.Identifier(*table),
+                    sql.Identifier(project_column),
+                    sql.Identifier(key_column),
+                ),
+                [contacts.project.project_id, keys],
+            )
 
 
 def _work_out_again(

@@ -2,7 +2,7 @@
     CTEs of the models that count conversions per day and label. `conversions` are those to count in
     this run: of the days on which contacts were written, before or after the change; all with labels
     that edited channels gave or took away; and all of a project that is new, whose contacts or labels
-    were all written anew, or whose tags or labels for the unknown were edited.
+    were all written again, or whose tags or labels for the unknown were edited.
 
     The one row of a project that has no day says up to which contact (`written_at`) and which edit
     of channels (`labelled_at`) the project was read, and with which settings (`made_with`,

@@ -10,6 +10,7 @@
                project is read again. So each run must write the newest rows of a project.
     newest     a column that picks one newest row among rows of one moment: with it, only that row
                must be written. It is an output column too.
+    clock      the column that the watermark is of, in the model as in what it reads
 #}
 {% macro watermarks(projects, made_with=none, newest=none, clock='staged_at') %}
     select

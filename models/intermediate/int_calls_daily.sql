@@ -35,8 +35,25 @@ projects as (
 ),
 
 {% if is_incremental() %}
-watermarks as (
+read_until as (
     {{ watermarks('projects', made_with='made_with', clock='written_at') }}
+),
+
+-- All days of a project whose contacts were all written again: some days may be gone.
+watermarks as (
+    select
+        read_until.project_id,
+        case
+            when exists (
+                select 1
+                from {{ ref('int_contacts') }} as contacts
+                where
+                    contacts.project_id = read_until.project_id
+                    and contacts.written_at <= read_until.written_at
+            ) then read_until.written_at
+            else '-infinity'
+        end as written_at
+    from read_until
 ),
 
 written as (

@@ -291,6 +291,8 @@ def read_marts(conn: psycopg.Connection) -> dict[str, list[tuple]]:
         "rpt_spend_daily",
         "rpt_campaigns_monthly",
         "rpt_spend_audit",
+        "rpt_late_changes",
+        "rpt_possible_duplicates",
     )
     return {mart: sorted(map(_comparable, _read(conn, mart))) for mart in marts}
 

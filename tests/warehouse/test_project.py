@@ -330,7 +330,13 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
         ("intermediate", "int_tags"),
     ):
         raw.execute(f"update ringostat_{schema}.{table} set staged_at = '2100-01-01 00:00:00+00'")
-    for table in ("int_contacts", "int_conversions_daily"):
+    for table in (
+        "int_contacts",
+        "int_calls_daily",
+        "int_channels_daily",
+        "int_conversions_daily",
+        "int_duplicates",
+    ):
         raw.execute(
             f"update ringostat_intermediate.{table} set written_at = '2100-01-01 00:00:00+00'"
         )
@@ -339,6 +345,22 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
     build()
     assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 3
+    assert _one(raw, "select sum(calls) from ringostat_intermediate.int_calls_daily") == 2
+
+
+def test_days_are_gone_after_the_contacts_were_built_again_without_them(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    _land(raw, "b", caller="380002")
+    raw.execute("update ringostat_raw.calls set call_at = '2024-05-09' where call_id = 'b'")
+    build()
+    raw.execute("delete from ringostat_raw.calls where call_id = 'b'")
+    again = ("stg_ringostat__calls", "int_calls_and_forms", "int_contacts")
+    build("--full-refresh", *NO_TESTS, "--select", *again)
+    build()
+    days = "select conversion_date::text, calls from ringostat_intermediate.int_calls_daily"
+    assert raw.execute(days).fetchall() == [("2024-05-01", 1)]
+    assert _one(raw, "select calls from ringostat_marts.rpt_load_status") == 1
 
 
 def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_belongs_to(
@@ -659,6 +681,17 @@ def test_possible_duplicates_of_two_projects_come_and_go(
         "select xmin::text from ringostat_intermediate.int_duplicates"
     ).fetchall()
 
+    build(ringostat_duplicate_minutes=0)
+    assert raw.execute(duplicates).fetchall() == pair  # at the same moment
+    raw.execute(
+        "update ringostat_raw.calls set call_at = call_at + interval '20 minutes',"
+        " loaded_at = clock_timestamp() where call_id = 'b'"
+    )
+    build()
+    assert raw.execute(duplicates).fetchall() == []
+    build(ringostat_duplicate_minutes=20)
+    assert [row[:2] for row in raw.execute(duplicates)] == [row[:2] for row in pair]
+
     raw.execute(
         "update ringostat_raw.calls set removed_at = clock_timestamp(),"
         " loaded_at = clock_timestamp() where call_id = 'b'"
@@ -667,6 +700,25 @@ def test_possible_duplicates_of_two_projects_come_and_go(
     assert raw.execute(duplicates).fetchall() == []
     kept = "select count(*) from ringostat_intermediate.int_duplicates where contact_id <> ''"
     assert _one(raw, kept) == 0
+
+
+def test_a_deletion_reaches_the_pairs_of_possible_duplicates(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    (seeds / "projects.csv").write_text(ONE_PROJECT + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
+    for call_id in ("b", "c"):
+        _land(raw, call_id, project_id=2, caller="380001")
+    build()
+    pairs = """
+        select contact_id, other_contact_id from ringostat_intermediate.int_duplicates
+        where contact_id <> '' order by 2
+    """
+    assert raw.execute(pairs).fetchall() == [("call:a", "call:b"), ("call:a", "call:c")]
+    dealer = next(project for project in read_projects() if project.project_id == 2)
+    lifecycle.delete_contacts(raw, lifecycle.find_contacts(raw, dealer, ["b"], None))
+    assert raw.execute(pairs).fetchall() == [("call:a", "call:c")]
+    lifecycle.delete(raw, dealer)
+    assert raw.execute(pairs).fetchall() == []
 
 
 def _versions(conn: psycopg.Connection, model: str, key: str) -> dict[str, str]:

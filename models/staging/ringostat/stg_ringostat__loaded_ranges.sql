@@ -1,7 +1,11 @@
 with
 
 loaded_ranges as (
-    select * from {{ source('ringostat', 'loaded_ranges') }}
+    select
+        project_id,
+        loaded_from,
+        loaded_until
+    from {{ source('ringostat', 'loaded_ranges') }}
 )
 
 select * from loaded_ranges
