@@ -8,7 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from .support import land_form, one, run_dbt
+from loader import raw as raw_tables
+
+from .support import land, land_form, one, run_dbt
 
 Build = Callable[..., None]
 
@@ -38,10 +40,12 @@ create view bi.of_contacts as select * from ringostat_intermediate.int_conversio
 
 @pytest.mark.slow
 def test_older_tables_are_refused_until_a_full_refresh(
-    raw: psycopg.Connection, dbt_folder: Path, build: Build
+    conn: psycopg.Connection, seeds: Path, dbt_folder: Path, build: Build
 ) -> None:
-    land_form(raw, "f")
-    raw.execute(OLDER)
+    raw_tables.create_tables(conn)
+    land(conn, "a", caller="380001", pool_name="Billboard")
+    land_form(conn, "f")
+    conn.execute(OLDER)
 
     refused = run_dbt(dbt_folder, "build")
     assert refused.returncode != 0
@@ -49,20 +53,20 @@ def test_older_tables_are_refused_until_a_full_refresh(
         "nothing was built: ringostat_staging.stg_config__projects is of an older version. Run"
         " `ringostat run --full-refresh` once"
     ) in refused.stdout
-    assert one(raw, "select count(*) from bi.of_marts") == 1
+    assert one(conn, "select count(*) from bi.of_marts") == 1
 
     build("--full-refresh")
     sources = "select string_agg(source_id, ',' order by source_id)"
-    assert one(raw, f"{sources} from ringostat_marts.fct_conversions") == "a,f"
+    assert one(conn, f"{sources} from ringostat_marts.fct_conversions") == "a,f"
     # A user's own view on the marts has to be created again.
-    assert one(raw, "select to_regclass('bi.of_marts') is null")
+    assert one(conn, "select to_regclass('bi.of_marts') is null")
 
     # A table that holds phone numbers under an old name goes as soon as no view reads it.
     old_table = "select to_regclass('ringostat_intermediate.int_conversions') is not null"
-    assert one(raw, old_table)
-    raw.execute("drop view bi.of_contacts")
+    assert one(conn, old_table)
+    conn.execute("drop view bi.of_contacts")
     build()
-    assert not one(raw, old_table)
+    assert not one(conn, old_table)
 
 
 @pytest.mark.parametrize(
