@@ -263,6 +263,7 @@ def test_every_number_of_the_first_tab_is_that_of_the_marts(
             for row in share
             for week in [row.pop("week_of")]
             for project, value in row.items()
+            if value is not None  # where the week is not over, and elsewhere it is
         }
         assert weeks == _sql(
             conn,
