@@ -70,44 +70,19 @@
 {% endmacro %}
 
 
-{#
-    A replacement tries for a short moment at a time to get its lock: new readers wait no longer
-    than that, however long the query runs that holds the view.
-#}
 {% macro replace_view(relation, sql, version) %}
     {%- set view = relation.include(database=false) | string -%}
-    do $replace_view$
-    declare
-        gives_up_at constant timestamptz := clock_timestamp() + interval '5 minutes';
-    begin
-        set local lock_timeout = '200ms';
-        loop
-            begin
-                {% if should_full_refresh() -%}
-                drop view if exists {{ view }} cascade;
-                {% endif -%}
-                create or replace view {{ view }} as (
-                    {{ sql }}
-                );
-                execute format(
-                    'comment on rule "_RETURN" on {{ view }} is %L',
-                    {{ dbt.string_literal(version ~ ' ') }}
-                    || md5(pg_get_viewdef({{ dbt.string_literal(view) }}::regclass))
-                );
-                return;
-            exception when lock_not_available then
-                if clock_timestamp() > gives_up_at then
-                    raise exception using
-                        errcode = 'lock_not_available',
-                        message = {{ dbt.string_literal(
-                            'view ' ~ view ~ ' cannot be replaced: queries have been reading it'
-                            ~ ' for 5 minutes without a pause'
-                        ) }},
-                        hint = 'End that query (see pg_stat_activity), or build again later.';
-                end if;
-            end;
-            perform pg_sleep(0.5);
-        end loop;
-    end
-    $replace_view$;
+    {%- call give_way_to_readers('view ' ~ view ~ ' cannot be replaced') %}
+    {% if should_full_refresh() -%}
+    drop view if exists {{ view }} cascade;
+    {% endif -%}
+    create or replace view {{ view }} as (
+        {{ sql }}
+    );
+    execute format(
+        'comment on rule "_RETURN" on {{ view }} is %L',
+        {{ dbt.string_literal(version ~ ' ') }}
+        || md5(pg_get_viewdef({{ dbt.string_literal(view) }}::regclass))
+    );
+    {%- endcall %}
 {% endmacro %}

@@ -348,6 +348,25 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
     assert _one(raw, "select sum(calls) from ringostat_intermediate.int_calls_daily") == 2
 
 
+def test_no_view_is_left_to_be_dropped_with_a_table(
+    raw: psycopg.Connection, build: Build
+) -> None:
+    """Two tables at a time would lock the views on both in two orders, and block each other."""
+    build()
+    raw.execute("create view ringostat_marts.of_bi as select * from ringostat_intermediate.int_days")
+    raw.execute("create table dropped (by_command text, kind text, name text)")
+    raw.execute(
+        "create function note_dropped() returns event_trigger language plpgsql as"
+        " $$ begin insert into public.dropped select tg_tag, object_type, object_identity"
+        " from pg_event_trigger_dropped_objects(); end $$"
+    )
+    raw.execute("create event trigger note_dropped on sql_drop execute function note_dropped()")
+    build("--full-refresh", *NO_TESTS)
+    dropped = dict(raw.execute("select name, by_command from dropped where kind = 'view'"))
+    assert dropped.keys() > {"ringostat_marts.fct_conversions", "ringostat_marts.of_bi"}
+    assert set(dropped.values()) == {"DROP VIEW"}
+
+
 def test_days_are_gone_after_the_contacts_were_built_again_without_them(
     raw: psycopg.Connection, build: Build
 ) -> None:

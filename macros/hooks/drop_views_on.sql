@@ -1,0 +1,37 @@
+{#
+    Pre-hook of all models, with `transaction: false`: a full refresh drops the views on a table
+    before it makes the table again.
+
+    dbt itself drops them with the old table, after the new one. Two tables that are dropped at the
+    same time lock the views that read both, each in its own order, and block each other: Postgres
+    then ends one of them, and the build fails.
+#}
+{% macro drop_views_on(table) %}
+    {%- if execute and model.config.materialized == 'incremental' and should_full_refresh()
+        and load_cached_relation(table) is not none %}
+    {%- call give_way_to_readers('a view on ' ~ table.include(database=false) ~ ' cannot be dropped') %}
+    perform pg_advisory_xact_lock({{ lock_key('views', target.schema) }});
+    execute (
+        with recursive on_it as (
+            select to_regclass({{ dbt.string_literal(table.include(database=false) | string) }})::oid as id
+            union
+            select rules.ev_class
+            from on_it
+            inner join pg_depend as uses
+                on on_it.id = uses.refobjid and uses.refclassid = 'pg_class'::regclass
+                    and uses.classid = 'pg_rewrite'::regclass
+            inner join pg_rewrite as rules on uses.objid = rules.oid
+        )
+
+        select
+            coalesce(string_agg(format(
+                'drop %s if exists %s cascade',
+                case relkind when 'm' then 'materialized view' else 'view' end,
+                oid::regclass
+            ), '; '), 'select')
+        from pg_class
+        where oid in (select id from on_it) and relkind in ('v', 'm')
+    );
+    {%- endcall %}
+    {%- endif -%}
+{% endmacro %}
