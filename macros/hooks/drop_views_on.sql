@@ -1,14 +1,15 @@
 {#
-    Pre-hook of all models, with `transaction: false`: a full refresh drops the views on a table
-    before it makes the table again.
+    Pre-hook of all models, the first: a full refresh drops the views on a table before it makes the
+    table again, in a transaction of its own.
 
-    dbt itself drops them with the old table, after the new one. Two tables that are dropped at the
+    dbt itself drops them with the old table, once the new one is made. Two tables dropped at the
     same time lock the views that read both, each in its own order, and block each other: Postgres
     then ends one of them, and the build fails.
 #}
 {% macro drop_views_on(table) %}
     {%- if execute and model.config.materialized == 'incremental' and should_full_refresh()
         and load_cached_relation(table) is not none %}
+    {%- call statement('drop_views', auto_begin=false) -%}
     {%- call give_way_to_readers('a view on ' ~ table.include(database=false) ~ ' cannot be dropped') %}
     perform pg_advisory_xact_lock({{ lock_key('views', target.schema) }});
     execute (
@@ -32,6 +33,8 @@
         from pg_class
         where oid in (select id from on_it) and relkind in ('v', 'm')
     );
+    {%- endcall %}
+    commit
     {%- endcall %}
     {%- endif -%}
 {% endmacro %}
