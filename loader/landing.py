@@ -33,6 +33,9 @@ _SMALL_SHARE = 0.01
 # In bytes. An index of Postgres holds no more than 2,704.
 _LONGEST_ID = 2000
 
+# From so many new calls of a run on, Postgres is told of them.
+_MANY_NEW = 1000
+
 # For the transaction only, since a pooler may give the session to somebody else. An answer is
 # parsed without using the disk, and compiling a statement would take longer than running it. The
 # first setting makes Citus pass the others on to its nodes: a calldate without an offset would be
@@ -65,6 +68,8 @@ class Run:
 
     `carried` are answered calls that are stored in a later part of the period: that part shows
     whether they have moved, or whether their id is answered twice and the later one counts.
+
+    `counted` is how many of the `inserted` calls Postgres has been told of.
     """
 
     project: Project
@@ -78,6 +83,8 @@ class Run:
     repeated: set[str] = field(default_factory=set)
     rejected: set[bytes] = field(default_factory=set)
     rejected_ids: set[str] = field(default_factory=set)
+    inserted: int = 0
+    counted: int = 0
 
 
 @dataclass(frozen=True)
@@ -404,7 +411,24 @@ def merge(run: Run, staged: Staged) -> Landed:
         rejected = _count_rejected(run, staged)
         _take_carried(run, staged)
         run.repeated.update(staged.repeated)
-        return _merge(staged.conn, run, staged, rejected)
+        landed = _merge(staged.conn, run, staged, rejected)
+    run.inserted += landed.inserted
+    if staged.answer.window.end != run.period.end:
+        _tell_of_new_calls(staged.conn, run)
+    return landed
+
+
+def _tell_of_new_calls(conn: psycopg.Connection, run: Run) -> None:
+    """Has Postgres count each project's calls again, once the run has brought ten times as many.
+
+    Of a project that it has not counted, Postgres expects one call. It may then look for a call in
+    any index that begins with the project, and reads all of the project's calls each time: landing
+    65,000 calls beside another project's 60,000 took 19 s instead of 1.4.
+    """
+    if run.inserted >= max(_MANY_NEW, 10 * run.counted):
+        # Another load may be at it, which is as good.
+        conn.execute("analyze (skip_locked) ringostat_raw.calls (project_id)")
+        run.counted = run.inserted
 
 
 def _take_carried(run: Run, staged: Staged) -> None:

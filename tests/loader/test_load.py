@@ -53,6 +53,31 @@ def test_a_load_lands_every_call_as_answered(setting: Setting) -> None:
     ).fetchall() == [year]
 
 
+def test_a_first_load_beside_a_large_project_looks_up_each_call_once(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres has counted the other project's calls, and expects none of this one."""
+    setting.load("--until", "2024-01-02")  # makes the tables
+    setting.conn.execute(
+        """
+        insert into ringostat_raw.calls
+        select 22222, 'id-' || md5(number::text), '2024-01-01', '{}', 1, now(), now(), null
+        from generate_series(1, 30000) as number
+        """
+    )
+    setting.conn.execute("vacuum analyze ringostat_raw.calls")
+    monkeypatch.setenv("RINGOSTAT_ROW_CAP", "1500")
+    setting.sandbox.row_cap = 1500
+    setting.project.calls = calls_every(HOUR, datetime(2024, 1, 1), datetime(2025, 1, 1))
+    loaded = setting.load()
+    assert loaded.exit_code == 0, loaded.stderr
+    setting.conn.execute("select pg_stat_clear_snapshot()")
+    (read,) = setting.conn.execute(
+        "select sum(idx_tup_read) from pg_stat_user_indexes where relname = 'calls'"
+    ).fetchone()
+    assert read < 10 * len(setting.project.calls)
+
+
 def test_what_is_asked(setting: Setting) -> None:
     setting.load("--since", "2024-05-01", "--until", "2024-05-01 12:00:00")
     (request,) = setting.api.requests

@@ -348,12 +348,12 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
     assert _one(raw, "select sum(calls) from ringostat_intermediate.int_calls_daily") == 2
 
 
-def test_no_view_is_left_to_be_dropped_with_a_table(
-    raw: psycopg.Connection, build: Build
-) -> None:
+def test_no_view_is_left_to_be_dropped_with_a_table(raw: psycopg.Connection, build: Build) -> None:
     """Two tables at a time would lock the views on both in two orders, and block each other."""
     build()
-    raw.execute("create view ringostat_marts.of_bi as select * from ringostat_intermediate.int_days")
+    raw.execute(
+        "create view ringostat_marts.of_bi as select * from ringostat_intermediate.int_days"
+    )
     raw.execute("create table dropped (by_command text, kind text, name text)")
     raw.execute(
         "create function note_dropped() returns event_trigger language plpgsql as"
