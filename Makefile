@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Where a virtual environment was moved with its folder: the programs in there name the old path.
 moved = $(if $(wildcard $1),$(shell grep -qsF '$(realpath $1)/bin/python' $1/bin/pip || echo moved))
 
-.PHONY: help demo bench bi docs install test test-all test-bi test-hosting lint lock lock-bench lock-bi clean distclean moved
+.PHONY: help demo bench bi docs install test test-all test-bi test-citus test-hosting citus-is-named lint lock lock-bench lock-bi clean distclean moved
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -76,6 +76,13 @@ test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chr
 
 test-hosting: .venv/installed-dev .venv-dagster/installed .venv-airflow/installed ## the recipes for Dagster and Airflow, in both; 10 minutes
 	$(BIN)/python -m pytest tests/hosting/test_orchestrators.py
+
+test-citus: citus-is-named .venv/installed-dev ## the warehouse tests on Citus: its coordinator in CITUS_PGHOST, CITUS_PGPORT, ...
+	PGHOST="$$CITUS_PGHOST" PGPORT="$$CITUS_PGPORT" PGUSER="$$CITUS_PGUSER" PGPASSWORD="$$CITUS_PGPASSWORD" PGDATABASE="$$CITUS_PGDATABASE" \
+	    $(BIN)/python -m pytest tests/warehouse -m 'not embedded'
+
+citus-is-named:
+	@test "$${CITUS_PGHOST:+1}$${CITUS_PGPORT:+1}$${CITUS_PGUSER:+1}$${CITUS_PGPASSWORD+1}$${CITUS_PGDATABASE:+1}" = 11111 || { echo 'Name a coordinator of Citus in CITUS_PGHOST, CITUS_PGPORT, CITUS_PGUSER, CITUS_PGPASSWORD and CITUS_PGDATABASE' >&2; exit 2; }
 
 lint: .venv/installed-dev ## ruff and mypy; sqlfluff and a strict dbt parse are among the tests
 	$(BIN)/python -m ruff check .

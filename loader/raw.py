@@ -33,6 +33,19 @@ _COLUMNS = re.findall(
     r"(?m)^alter table ringostat_raw\.(\w+)\s+add column if not exists (\w+)", TABLES
 )
 
+# The tables that are spread by project; all but the first are placed beside it. `settings` is
+# copied to every node instead.
+_DISTRIBUTED = (
+    "calls",
+    "forms",
+    "loads",
+    "load_state",
+    "known_fields",
+    "rejected_calls",
+    "alerts",
+    "deleted_contacts",
+)
+
 # The log keeps this many days; its oldest rows are deleted in small steps.
 _LOG_DAYS = 90
 _LOG_STEP = 100
@@ -58,6 +71,7 @@ def create_tables(conn: psycopg.Connection) -> None:
                 conn.execute("create schema ringostat_raw")
             if missing:
                 conn.execute(TABLES)
+            _distribute(conn)
             _keep_caller_salt(conn)
     except errors.InsufficientPrivilege as error:
         raise ConfigurationError(
@@ -65,6 +79,51 @@ def create_tables(conn: psycopg.Connection) -> None:
         ) from None
     except errors.ReadOnlySqlTransaction as error:
         raise ConfigurationError(f"Postgres is read-only: {error.diag.message_primary}") from None
+
+
+def _distribute(conn: psycopg.Connection) -> None:
+    """Spreads the tables over the nodes of Citus if RINGOSTAT_DISTRIBUTED is 1, with their rows.
+
+    Raises ConfigurationError if the database says otherwise than the setting: half of the tables
+    would be spread, and half not.
+    """
+    has_citus = only_row(conn.execute("select to_regclass('pg_dist_partition') is not null"))[0]
+    if not has_citus and settings.is_distributed():
+        raise ConfigurationError(
+            f"{settings.DISTRIBUTED} is 1, but the database has no Citus: create extension citus"
+        )
+    if not has_citus:
+        return
+    found = conn.execute(
+        # by hash, or copied to every node: Citus also lists tables that it leaves where they are
+        "select logicalrelid::text from pg_dist_partition join pg_class on oid = logicalrelid"
+        " where relnamespace = 'ringostat_raw'::regnamespace"
+        " and (partmethod = 'h' or partmethod = 'n' and repmodel = 't')"
+    )
+    spread = {name.rpartition(".")[2] for (name,) in found}
+    if not settings.is_distributed():
+        if spread:
+            raise ConfigurationError(
+                f"{settings.DISTRIBUTED} is not 1, but the tables of this database are spread over"
+                " the nodes of Citus: set it to 1"
+            )
+        return
+    try:
+        for table in (table for table in _DISTRIBUTED if table not in spread):
+            name = f"ringostat_raw.{table}"
+            beside = "none" if table == _DISTRIBUTED[0] else f"ringostat_raw.{_DISTRIBUTED[0]}"
+            conn.execute(
+                "select create_distributed_table(%s, 'project_id', colocate_with => %s)",
+                [name, beside],
+            )
+            conn.execute("select truncate_local_data_after_distributing_table(%s)", [name])
+        if "settings" not in spread:
+            conn.execute("select create_reference_table('ringostat_raw.settings')")
+    except errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"Postgres: {error.diag.message_primary}. To spread the tables over the nodes of Citus,"
+            " load once as their owner"
+        ) from None
 
 
 def _keep_caller_salt(conn: psycopg.Connection) -> None:

@@ -19,6 +19,7 @@ DEFAULT_MAX_REMOVED_CALLS = 20
 
 CALLER_SALT = "RINGOSTAT_CALLER_SALT"
 ALERT_URL = "RINGOSTAT_ALERT_URL"
+DISTRIBUTED = "RINGOSTAT_DISTRIBUTED"
 VARS = "RINGOSTAT_VARS"
 FORMS_SECRET = "RINGOSTAT_FORMS_SECRET"  # noqa: S105 -- the name of a variable
 
@@ -153,6 +154,11 @@ def _number(variable: str, default: float, pattern: str, kind: str) -> str:
 def wants_recordings() -> bool:
     """`RINGOSTAT_RECORDINGS`: whether to ask for the links to recordings."""
     return os.environ.get("RINGOSTAT_RECORDINGS") == "1"
+
+
+def is_distributed() -> bool:
+    """`RINGOSTAT_DISTRIBUTED`: whether the tables are spread over the nodes of Citus."""
+    return _one_of(DISTRIBUTED, ("0", "1")) == "1"
 
 
 def proves_row_cap() -> bool:

@@ -1,7 +1,8 @@
 """A Postgres for every test that wants one.
 
 With PGHOST set, that server is used (PG* as for the loader; the role must be able to create
-databases), else an embedded one in a temporary folder. Each test gets databases of its own.
+databases; on a coordinator of Citus, the tables are spread over its workers), else an embedded one
+in a temporary folder. Each test gets databases of its own.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
 
 from loader import database
 from loader.sandbox import Sandbox
+
+from . import databases
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
@@ -60,22 +62,22 @@ def template() -> str:
 
 @pytest.fixture
 def warehouse(
-    server: dict[str, str], database_name: str, template: str, monkeypatch: pytest.MonkeyPatch
+    server: dict[str, str],
+    database_name: str,
+    template: str,
+    no_settings_of_the_user: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, str]]:
     """A new database: its PG*, which the environment has too, for child processes."""
     name = database_name
-    with database.connect(server) as conn:
-        conn.execute(
-            sql.SQL("create database {} template {}").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
+    databases.create(server, name, template)
     found = {**server, "PGDATABASE": name}
     for variable, value in found.items():
         monkeypatch.setenv(variable, value)
+    if databases.is_citus(server):
+        monkeypatch.setenv("RINGOSTAT_DISTRIBUTED", "1")
     yield found
-    with database.connect(server) as conn:
-        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    databases.drop(server, name)
 
 
 @pytest.fixture

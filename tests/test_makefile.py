@@ -70,3 +70,18 @@ def test_distclean_removes_nothing_where_the_deletion_is_refused(folder: Path) -
     assert (folder / ".postgres/PG_VERSION").exists()
     assert (folder / ".venv").exists()
     assert "asked: -m loader db delete --yes\n" in make(folder, "distclean", "YES=1").stdout
+
+
+def test_the_tests_on_citus_name_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE"):
+        monkeypatch.delenv(f"CITUS_PG{name}", raising=False)
+    monkeypatch.setenv("CITUS_PGHOST", "coordinator")
+    refused = make(folder, "test-citus")
+    assert refused.returncode == 2
+    lines = [line for line in refused.stdout.splitlines() if not line.startswith("make")]
+    assert lines == [
+        "Name a coordinator of Citus in CITUS_PGHOST, CITUS_PGPORT, CITUS_PGUSER, CITUS_PGPASSWORD "
+        "and CITUS_PGDATABASE"
+    ]

@@ -140,6 +140,7 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
                 _of_project("delete from {} where {}", table),
                 {"project_id": str(project.project_id)},
             )
+        _delete_from_marts(conn, "starts_with({}, %s || ':')", str(project.project_id))
         listed, *labels = traces.seeds
         _take_out(listed, project)
     for seed in labels:
@@ -176,6 +177,32 @@ def _of_project(query: str, table: tuple[str, str]) -> sql.Composed:
     )
 
 
+def _delete_from_marts(conn: psycopg.Connection, condition: str, value: object) -> None:
+    """Deletes rows of the marts that are tables, by the ids of conversions in them.
+
+    The others are views. A mart is a table on Citus if there is a BI role, or as the user chose.
+    """
+    marts = conn.execute(
+        """
+        select tables.relname, columns.attname
+        from pg_class as tables
+        inner join pg_namespace as namespaces on tables.relnamespace = namespaces.oid
+        inner join pg_attribute as columns on tables.oid = columns.attrelid
+        where
+            namespaces.nspname = %s
+            and tables.relkind = 'r'
+            and columns.attname in ('conversion_id', 'other_id')
+        """,
+        [settings.schema("marts")],
+    ).fetchall()
+    for mart, column in marts:
+        query = sql.SQL("delete from {} where {}").format(
+            sql.Identifier(settings.schema("marts"), mart),
+            sql.SQL(condition).format(sql.Identifier(column)),
+        )
+        conn.execute(query, [value])
+
+
 def _take_out(seed: csv_file.Seed, project: Project) -> None:
     kept = [row.text for row in seed.rows if not _is_of(row, project)]
     if len(kept) < len(seed.rows):
@@ -194,6 +221,12 @@ class Contacts:
     forms: list[str]
     first_at: datetime
     last_at: datetime
+
+    @property
+    def keys(self) -> list[str]:
+        """The ids of the contacts in the models."""
+        calls = [f"call:{call_id}" for call_id in self.calls]
+        return calls + [f"form:{form_id}" for form_id in self.forms]
 
     def __str__(self) -> str:
         zone = self.project.time_zone
@@ -238,6 +271,7 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
     project = contacts.project
     with _nobody_else_writes(conn, project):
         stored = set(_tables(conn))
+        _delete_from_marts(conn, "{} = any(%s)", _conversion_ids(conn, contacts, stored))
         by_kind: dict[deletions.Kind, list[str]] = {"call": contacts.calls, "form": contacts.forms}
         for kind, ids in by_kind.items():
             deletions.remember(conn, project.project_id, kind, ids)
@@ -249,6 +283,20 @@ def delete_contacts(conn: psycopg.Connection, contacts: Contacts) -> None:
         _delete_by_key(conn, contacts, stored)
         _delete_unused_keys(conn, project, stored)
         _work_out_again(conn, project, stored)
+
+
+def _conversion_ids(
+    conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
+) -> list[str]:
+    """The ids by which the marts know the contacts."""
+    table = (settings.schema("intermediate"), "int_contacts")
+    if table not in stored:
+        return []
+    query = sql.SQL("select conversion_id from {} where project_id = %s and contact_id = any(%s)")
+    found = conn.execute(
+        query.format(sql.Identifier(*table)), [contacts.project.project_id, contacts.keys]
+    ).fetchall()
+    return [conversion_id for (conversion_id,) in found]
 
 
 def _refuse_earlier_marts(conn: psycopg.Connection) -> None:
@@ -329,8 +377,6 @@ def _digits(number: str) -> str:
 def _delete_by_key(
     conn: psycopg.Connection, contacts: Contacts, stored: set[tuple[str, str]]
 ) -> None:
-    keys = [f"call:{call_id}" for call_id in contacts.calls]
-    keys += [f"form:{form_id}" for form_id in contacts.forms]
     for name, project_column, key_column in _CONTACTS:
         table = (settings.schema("intermediate"), name)
         if table in stored:
@@ -340,7 +386,7 @@ def _delete_by_key(
                     sql.Identifier(project_column),
                     sql.Identifier(key_column),
                 ),
-                [contacts.project.project_id, keys],
+                [contacts.project.project_id, contacts.keys],
             )
 
 

@@ -20,6 +20,24 @@
             'RINGOSTAT_STALE_HOURS is ' ~ shown(stale_hours) ~ ', but must be a number of hours'
         ) -%}
     {%- endif -%}
+    {%- set distributed = env_var('RINGOSTAT_DISTRIBUTED', '') -%}
+    {%- if distributed not in ('', '0', '1') -%}
+        {%- do faults.append(
+            'RINGOSTAT_DISTRIBUTED is ' ~ shown(distributed) ~ ', but must be 0 or 1'
+        ) -%}
+    {%- else -%}
+        {%- set is_spread = are_raw_tables_spread() -%}
+        {%- if is_spread and not is_distributed() -%}
+            {%- do faults.append(
+                'RINGOSTAT_DISTRIBUTED is not 1, but the raw tables are spread over the nodes of Citus'
+            ) -%}
+        {%- elif is_distributed() and not is_spread -%}
+            {%- do faults.append(
+                'RINGOSTAT_DISTRIBUTED is 1, but the raw tables are not spread over the nodes of'
+                ~ ' Citus: run `ringostat load` with it'
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
     {#- `ringostat` gives the file's vars to dbt, and does not pass on the variable. -#}
     {%- if project_name == 'ringostat' and env_var('RINGOSTAT_VARS', '')
         and not invocation_args_dict.vars -%}

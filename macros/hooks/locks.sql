@@ -7,11 +7,14 @@
     Pre-hook of all models and seeds: builds that run at the same time take turns model by model, so
     that each reads its watermark after the other has written. `ringostat project delete` waits for
     the running models; `ringostat run` holds the lock for the whole build, and tells dbt so.
+
+    On Citus a model is several statements (`kept()`), which must see one state of the models before
+    it: no other model is committed meanwhile, so plain builds run one model at a time.
 #}
 {% macro lock_model() %}
     {%- if execute -%}
     {%- if env_var('RINGOSTAT_BUILD_LOCK', '') != 'held' -%}
-    select pg_advisory_xact_lock_shared({{ lock_key('build', target.schema) }});
+    select pg_advisory_xact_lock{{ '_shared' if not is_distributed() }}({{ lock_key('build', target.schema) }});
     {% endif -%}
     select pg_advisory_xact_lock({{ lock_key('model', this.schema ~ '.' ~ this.identifier) }})
     {%- endif -%}

@@ -7,8 +7,11 @@
 {% macro analyze_if_grown() %}
     {%- if execute and model.config.materialized == 'incremental' -%}
     {%- set written = load_result('main').response.rows_affected -%}
+    {%- set name = dbt.string_literal(this.include(database=false)) -%}
     {%- set known = run_query(
-        "select reltuples from pg_class where oid = '" ~ this.include(database=false) ~ "'::regclass"
+        "select reltuples from pg_class where oid = " ~ name ~ "::regclass" if not is_distributed()
+        else "select coalesce(sum(result::real), 0) from run_command_on_shards(" ~ name
+        ~ ", 'select reltuples from pg_class where oid = ''%s''::regclass') where success"
     ).rows[0][0] -%}
     {%- if written * 10 > known -%}
     analyze {{ this }}

@@ -9,52 +9,60 @@
     `labels_made_with`).
 #}
 {% macro conversions_to_count() -%}
-projects as (
+projects as{{ kept() }} (
     select
         projects.project_id,
-        coalesce(newest.written_at, '-infinity') as written_at,
-        coalesce(newest_labels.labelled_at, '-infinity') as labelled_at,
-        {{ surrogate_key(['labels.made_with']) }} as labels_made_with,
-        {{ surrogate_key([
-            'tags.made_with',
-            unknown_source(),
-            unknown_type(),
-            unknown_campaign(),
-        ]) }} as made_with
+        coalesce(
+            (
+                select contacts.written_at
+                from {{ ref('int_contacts') }} as contacts
+                where contacts.project_id = projects.project_id
+                order by contacts.written_at desc
+                limit 1
+            ),
+            '-infinity'
+        ) as written_at,
+        coalesce(
+            (
+                select attribution.labelled_at
+                from {{ ref('int_attribution') }} as attribution
+                where attribution.project_id = projects.project_id
+                order by attribution.labelled_at desc
+                limit 1
+            ),
+            '-infinity'
+        ) as labelled_at,
+        md5(
+            row(
+                (
+                    select attribution.made_with
+                    from {{ ref('int_attribution') }} as attribution
+                    where attribution.project_id = projects.project_id
+                    order by attribution.staged_at desc, attribution.attribution_key desc
+                    limit 1
+                )
+            )::text
+        )::uuid as labels_made_with,
+        md5(
+            row(
+                (
+                    select noted.made_with
+                    from {{ ref('int_tags') }} as noted
+                    where noted.project_id = projects.project_id
+                    order by noted.staged_at desc
+                    limit 1
+                ),
+                {{ unknown_source() }},
+                {{ unknown_type() }},
+                {{ unknown_campaign() }}
+            )::text
+        )::uuid as made_with
     from {{ ref('stg_config__projects') }} as projects
-    left join lateral (
-        select contacts.written_at
-        from {{ ref('int_contacts') }} as contacts
-        where contacts.project_id = projects.project_id
-        order by contacts.written_at desc
-        limit 1
-    ) as newest on true
-    left join lateral (
-        select attribution.labelled_at
-        from {{ ref('int_attribution') }} as attribution
-        where attribution.project_id = projects.project_id
-        order by attribution.labelled_at desc
-        limit 1
-    ) as newest_labels on true
-    left join lateral (
-        select attribution.made_with
-        from {{ ref('int_attribution') }} as attribution
-        where attribution.project_id = projects.project_id
-        order by attribution.staged_at desc, attribution.attribution_key desc
-        limit 1
-    ) as labels on true
-    left join lateral (
-        select noted.made_with
-        from {{ ref('int_tags') }} as noted
-        where noted.project_id = projects.project_id
-        order by noted.staged_at desc
-        limit 1
-    ) as tags on true
 ),
 
 {% if is_incremental() %}
 -- `-infinity` if the project is to be computed whole.
-read_until as (
+read_until as{{ spread() }} (
     select
         projects.project_id,
         coalesce(known.written_at, '-infinity') as written_at,
@@ -67,10 +75,9 @@ read_until as (
             and projects.made_with = known.made_with
 ),
 
-whole_projects as (
-    select project_id
-    from read_until
-    where
+compared as{{ kept() }} (
+    select
+        *,
         not exists (
             select
             from {{ ref('int_contacts') }} as contacts
@@ -84,19 +91,25 @@ whole_projects as (
             where
                 attribution.project_id = read_until.project_id
                 and attribution.labelled_at <= read_until.labelled_at
-        )
+        ) as is_whole
+    from read_until
 ),
 
-watermarks as (
-    select * from read_until
-    where project_id not in (select whole_projects.project_id from whole_projects)
+whole_projects as{{ spread() }} (
+    select project_id from compared
+    where is_whole
 ),
 
-written as (
+watermarks as{{ spread() }} (
+    select * from compared
+    where not is_whole
+),
+
+written as{{ spread() }} (
     {{ arrived_after_watermark(ref('int_contacts'), clock='written_at') }}
 ),
 
-days as (
+days as{{ kept() }} (
     {{ days_of_written_contacts() }}
     union
     -- Conversions that had no labels yet.
@@ -107,12 +120,12 @@ days as (
     where not has_labels and project_id in (select watermarks.project_id from watermarks)
 ),
 
-relabelled as (
+relabelled as{{ kept() }} (
     {{ arrived_after_watermark(ref('int_attribution'), clock='labelled_at') }}
 ),
 
 -- What moved keys have for labels, and had. A new key moves nothing: its contacts are written too.
-labels as (
+labels as{{ kept() }} (
     select
         relabelled.project_id,
         {{ label_or_unknown('relabelled') }}
@@ -121,12 +134,11 @@ labels as (
     union
     select
         relabelled.project_id,
-        {{ label_or_unknown('earlier') }}
+        coalesce(had.labels ->> 'traffic_source', {{ unknown_source() }}) as traffic_source,
+        coalesce(had.labels ->> 'traffic_type', {{ unknown_type() }}) as traffic_type,
+        coalesce(had.labels ->> 'campaign', {{ unknown_campaign() }}) as campaign
     from relabelled
-    cross join
-        lateral jsonb_to_recordset(relabelled.earlier_labels::jsonb) as earlier (
-            traffic_source text, traffic_type text, campaign text
-        )
+    cross join lateral jsonb_array_elements(relabelled.earlier_labels::jsonb) as had (labels)
     where relabelled.earlier_labels is not null
 ),
 
@@ -135,7 +147,7 @@ projects_of_labels as (
 ),
 
 -- Keys that may have such labels on some of their days.
-keys as (
+keys as{{ kept() }} (
     select distinct
         of_project.project_id,
         of_project.attribution_key
@@ -157,7 +169,7 @@ keys as (
 ),
 
 -- `offset 0` makes Postgres look up project by project, day by day, and key by key.
-conversions as (
+conversions as{{ kept() }} (
     select of_project.*
     from whole_projects
     cross join
@@ -199,7 +211,7 @@ conversions as (
         on {{ same_labels('of_key', 'labels') }}
 )
 {% else %}
-conversions as (
+conversions as{{ kept() }} (
     select * from {{ ref('int_labelled_conversions') }}
 )
 {% endif %}

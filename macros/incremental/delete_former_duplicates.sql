@@ -3,19 +3,34 @@
     {%- if is_incremental() -%}
     delete from {{ this }} as pairs
     where
-        pairs.project_id <> pairs.other_project_id
-        and not exists (
-            select
-            from {{ contacts }} as one
+        (pairs.project_id, pairs.contact_id, pairs.other_project_id, pairs.other_contact_id) in (
+            select project_id, contact_id, other_project_id, other_contact_id
+            from {{ this }}
+            where project_id <> other_project_id
+            except
+            select one.project_id, one.contact_id, one.other_project_id, one.other_contact_id
+            from (
+                select
+                    known.project_id,
+                    known.contact_id,
+                    known.other_project_id,
+                    known.other_contact_id,
+                    contacts.caller_digits,
+                    contacts.occurred_at
+                from {{ this }} as known
+                inner join {{ contacts }} as contacts
+                    on
+                        known.project_id = contacts.project_id
+                        and known.contact_id = contacts.contact_id
+                where contacts.is_conversion
+                {{ 'offset 0' if is_distributed() }}
+            ) as one
             inner join {{ contacts }} as other
-                on {{ may_be_duplicate('one', 'other') }}
-            where
-                one.project_id = pairs.project_id
-                and one.contact_id = pairs.contact_id
-                and one.is_conversion
-                and other.project_id = pairs.other_project_id
-                and other.contact_id = pairs.other_contact_id
-                and other.is_conversion
+                on
+                    one.other_project_id = other.project_id
+                    and one.other_contact_id = other.contact_id
+                    and {{ may_be_duplicate('one', 'other') }}
+            where other.is_conversion
         )
     {%- endif -%}
 {% endmacro %}

@@ -1,8 +1,12 @@
 {#
     The projects of a large table, found by hopping through its index with one look-up per project:
-    `select distinct` would read every row.
+    `select distinct` would read every row. Citus knows no recursion over several nodes, so there each
+    node reads the index of its own projects.
 #}
 {% macro distinct_projects(relation) %}
+    {%- if is_distributed() -%}
+    select distinct project_id from {{ relation }}
+    {%- else -%}
     with recursive hops as (
         (select project_id from {{ relation }} order by project_id limit 1)
         union all
@@ -18,6 +22,7 @@
     )
 
     select project_id from hops where project_id is not null
+    {%- endif -%}
 {% endmacro %}
 
 

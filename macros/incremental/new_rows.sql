@@ -4,17 +4,17 @@
     and all rows of a project that must be computed again. `projects`, `made_with` and `newest` are as
     in `watermarks`.
 #}
-{% macro new_rows(name, relation, projects, made_with='made_with', newest=none) %}
+{% macro new_rows(name, relation, projects, made_with='made_with', newest=none, is_read_again=false) %}
     {%- if is_incremental() -%}
-watermarks as (
+watermarks as{{ spread() }} (
     {{ watermarks(projects, made_with=made_with, newest=newest) }}
 ),
 
-{{ name }} as (
+{{ name }} as{{ kept() if is_read_again else spread() }} (
     {{ arrived_after_watermark(relation) }}
 )
     {%- else -%}
-{{ name }} as (
+{{ name }} as{{ kept() if is_read_again else spread() }} (
     select * from {{ relation }}
     where project_id in (select project_id from {{ projects }})
 )

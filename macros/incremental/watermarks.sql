@@ -11,21 +11,41 @@
     newest     a column that picks one newest row among rows of one moment: with it, only that row
                must be written. It is an output column too.
     clock      the column that the watermark is of, in the model as in what it reads
+
+    The newest row is looked up by sub-queries, not by a lateral outer join: with that, Citus would
+    collect on one machine what is joined to the watermarks.
 #}
 {% macro watermarks(projects, made_with=none, newest=none, clock='staged_at') %}
+    {%- set newest_row -%}
+                from {{ this }} as taken
+                where taken.project_id = projects.project_id
+                order by taken.{{ clock }} desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
+                limit 1
+    {%- endset -%}
     select
         projects.project_id,
-        {{ 'newest.' ~ newest ~ ',' if newest }}
-        coalesce(newest.{{ clock }}, '-infinity') as {{ clock }}
+        {% if newest -%}
+        (
+            select taken.{{ newest }}
+            {{ newest_row }}
+        ) as {{ newest }},
+        {% endif -%}
+        coalesce(
+            (
+                {% if made_with -%}
+                select
+                    case
+                        when taken.{{ made_with }} = projects.{{ made_with }}
+                            then taken.{{ clock }}
+                    end
+                {%- else -%}
+                select taken.{{ clock }}
+                {%- endif %}
+                {{ newest_row }}
+            ),
+            '-infinity'
+        ) as {{ clock }}
     from {{ projects }} as projects
-    left join lateral (
-        select *
-        from {{ this }} as taken
-        where taken.project_id = projects.project_id
-        order by taken.{{ clock }} desc{{ ', taken.' ~ newest ~ ' desc' if newest }}
-        limit 1
-    ) as newest
-        on {{ 'newest.' ~ made_with ~ ' = projects.' ~ made_with if made_with else 'true' }}
 {% endmacro %}
 
 

@@ -20,6 +20,16 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
+    {% if is_mart_table() %}
+        {% set target = build_mart_table(existing, sql) %}
+        {% do persist_docs(target, model) %}
+        {% do apply_grants(target, config.get('grants'), should_revoke=existing is not none) %}
+        {{ run_hooks(post_hooks, inside_transaction=True) }}
+        {% do adapter.commit() %}
+        {{ run_hooks(post_hooks, inside_transaction=False) }}
+        {{ return({'relations': [target]}) }}
+    {% endif %}
+
     {% if existing is not none and not existing.is_view %}
         {% do adapter.drop_relation(existing) %}
     {% endif %}

@@ -28,11 +28,11 @@
 
 with
 
-channels as (
+channels as{{ spread() }} (
     select * from {{ ref('stg_config__static_channels') }}
 ),
 
-projects as (
+projects as{{ spread() }} (
     select
         projects.project_id,
         {{ surrogate_key([
@@ -43,12 +43,14 @@ projects as (
     group by projects.project_id
 ),
 
-{{ new_rows('keys', ref('int_attribution_keys'), 'projects', newest='attribution_key') }},
+{{ new_rows(
+    'keys', ref('int_attribution_keys'), 'projects', newest='attribution_key', is_read_again=true
+) }},
 
 -- A channel matches a key if one parameter of the key equals its value exactly. There is one join
 -- per parameter: parameters that no channel names cost nothing, and at 500,000 keys this takes 0.2
 -- s, while one join that compares all parameters takes 3 s.
-matches as (
+matches as{{ kept() }} (
     {% for parameter in static_channel_parameters() %}
     select
         keys.project_id,
@@ -93,7 +95,7 @@ won as (
     from matches
 ),
 
-channel_stretches as (
+channel_stretches as{{ kept() }} (
     select
         won.project_id,
         won.attribution_key,
@@ -107,9 +109,7 @@ channel_stretches as (
     cross join lateral unnest(won.won_days) as unnested (stretch)
 ),
 
-to_write as (
-    {{ new_and_moved('keys', 'channel_stretches', newest='attribution_key') }}
-),
+{{ new_and_moved('to_write', 'keys', 'channel_stretches', newest='attribution_key') }},
 
 -- The days of a key on which no channel wins.
 left_over as (
@@ -125,7 +125,7 @@ left_over as (
     group by to_write.project_id, to_write.attribution_key
 ),
 
-stretches as (
+stretches as{{ kept() }} (
     select * from channel_stretches
     union all
     select
@@ -161,55 +161,48 @@ attributed as (
         on
             to_write.project_id = stretches.project_id
             and to_write.attribution_key = stretches.attribution_key
-),
-
-final as (
-    select
-        attributed.project_id,
-        attributed.attribution_key,
-        attributed.starts_on,
-        attributed.ends_before,
-
-        case
-            when attributed.attribution_method = 'static_channel'
-                then {{ channel_label('attributed', 'traffic_source') }}
-            when attributed.attribution_method = 'utm'
-                then {{ utm_label('attributed.utm_source') }}
-        end as traffic_source,
-        case
-            when attributed.attribution_method = 'static_channel'
-                then {{ channel_label('attributed', 'traffic_type') }}
-            when attributed.attribution_method = 'utm'
-                then {{ utm_label('attributed.utm_medium') }}
-        end as traffic_type,
-        case
-            when attributed.attribution_method = 'static_channel'
-                then {{ channel_label('attributed', 'campaign') }}
-            when attributed.attribution_method = 'utm'
-                then {{ utm_label('attributed.utm_campaign') }}
-        end as campaign,
-        attributed.attribution_method,
-        case
-            when attributed.attribution_method <> 'unknown' then null
-            when {{ is_blank('attributed.pool_name') }} then 'no_pool'
-            else 'unmapped_pool'
-        end as unknown_reason,
-        attributed.channel_id,
-
-        attributed.pool_name,
-        attributed.utm_source,
-        attributed.utm_medium,
-        attributed.utm_campaign,
-        attributed.utm_content,
-        attributed.utm_term,
-
-        attributed.earlier_labels,
-        coalesce(attributed.labelled_at, {{ written_at('labelled_at') }}) as labelled_at,
-        attributed.staged_at,
-        projects.made_with
-    from attributed
-    inner join projects
-        on attributed.project_id = projects.project_id
 )
 
-select * from final
+select
+    attributed.project_id,
+    attributed.attribution_key,
+    attributed.starts_on,
+    attributed.ends_before,
+
+    case
+        when attributed.attribution_method = 'static_channel'
+            then {{ channel_label('attributed', 'traffic_source') }}
+        when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_source') }}
+    end as traffic_source,
+    case
+        when attributed.attribution_method = 'static_channel'
+            then {{ channel_label('attributed', 'traffic_type') }}
+        when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_medium') }}
+    end as traffic_type,
+    case
+        when attributed.attribution_method = 'static_channel'
+            then {{ channel_label('attributed', 'campaign') }}
+        when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_campaign') }}
+    end as campaign,
+    attributed.attribution_method,
+    case
+        when attributed.attribution_method <> 'unknown' then null
+        when {{ is_blank('attributed.pool_name') }} then 'no_pool'
+        else 'unmapped_pool'
+    end as unknown_reason,
+    attributed.channel_id,
+
+    attributed.pool_name,
+    attributed.utm_source,
+    attributed.utm_medium,
+    attributed.utm_campaign,
+    attributed.utm_content,
+    attributed.utm_term,
+
+    attributed.earlier_labels,
+    coalesce(attributed.labelled_at, {{ written_at('labelled_at') }}) as labelled_at,
+    attributed.staged_at,
+    projects.made_with
+from attributed
+inner join projects
+    on attributed.project_id = projects.project_id

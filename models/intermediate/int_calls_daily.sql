@@ -26,7 +26,7 @@ contacts as not materialized (
     select * from {{ ref('int_contacts') }}
 ),
 
-projects as (
+projects as{{ spread() }} (
     select
         project_id,
         time_zone,
@@ -35,12 +35,12 @@ projects as (
 ),
 
 {% if is_incremental() %}
-read_until as (
+read_until as{{ spread() }} (
     {{ watermarks('projects', made_with='made_with', clock='written_at') }}
 ),
 
 -- All days of a project whose contacts were all written again: some days may be gone.
-watermarks as (
+watermarks as{{ spread() }} (
     select
         read_until.project_id,
         case
@@ -56,11 +56,11 @@ watermarks as (
     from read_until
 ),
 
-written as (
+written as{{ spread() }} (
     {{ arrived_after_watermark(ref('int_contacts'), clock='written_at') }}
 ),
 
-known as (
+known as{{ spread() }} (
     select * from {{ this }}
 ),
 
@@ -88,7 +88,7 @@ first_landed as (
 ),
 {% endif %}
 
-first_loads as (
+first_loads as{{ kept() }} (
     select
         project_id,
         min(first_loaded_at) as project_loaded_at
@@ -97,7 +97,7 @@ first_loads as (
 ),
 
 {% if is_incremental() %}
-days as (
+days as{{ kept() }} (
     {{ days_of_written_contacts() }}
     union
     -- Days that may have no contacts any longer, and days that were final at another moment.
@@ -113,7 +113,7 @@ days as (
 ),
 
 -- `offset 0` makes Postgres look up day by day.
-contacts_of_days as (
+contacts_of_days as{{ kept() }} (
     select
         days.project_id,
         days.conversion_date,

@@ -45,11 +45,11 @@
 
 with
 
-contacts as (
+contacts as{{ spread() }} (
     select * from {{ ref('int_calls_and_forms') }}
 ),
 
-projects as (
+projects as{{ spread() }} (
     select
         project_id,
         time_zone,
@@ -65,11 +65,11 @@ projects as (
 ),
 
 {% if is_incremental() %}
-watermarks as (
+watermarks as{{ spread() }} (
     {{ watermarks('projects', made_with='made_with') }}
 ),
 
-changed as (
+changed as{{ spread() }} (
     {{ arrived_after_watermark(ref('int_calls_and_forms')) }}
 ),
 

@@ -29,7 +29,7 @@ conversions as not materialized (
     where is_conversion and caller_digits is not null
 ),
 
-projects as (
+projects as{{ kept() }} (
     select
         projects.project_id,
         newest.written_at,
@@ -47,7 +47,7 @@ projects as (
 ),
 
 {% if is_incremental() %}
-watermarks as (
+watermarks as{{ spread() }} (
     {{ watermarks('projects', made_with='made_with', clock='written_at') }}
 ),
 
@@ -60,20 +60,31 @@ written as not materialized (
 ),
 {% endif %}
 
-pairs as (
+-- `offset 0`: past one machine, what was written is sent to all nodes, and no other conversion.
+compared as not materialized (
     select
-        case when pair.is_in_order then written.project_id else other.project_id end as project_id,
-        case when pair.is_in_order then written.contact_id else other.contact_id end as contact_id,
-        case when pair.is_in_order then other.project_id else written.project_id end
-            as other_project_id,
-        case when pair.is_in_order then other.contact_id else written.contact_id end
-            as other_contact_id
+        project_id,
+        contact_id,
+        caller_digits,
+        occurred_at
     from written
+    {{ 'offset 0' if is_distributed() }}
+),
+
+pairs as{{ kept() }} (
+    select
+        case when pair.is_in_order then compared.project_id else other.project_id end as project_id,
+        case when pair.is_in_order then compared.contact_id else other.contact_id end as contact_id,
+        case when pair.is_in_order then other.project_id else compared.project_id end
+            as other_project_id,
+        case when pair.is_in_order then other.contact_id else compared.contact_id end
+            as other_contact_id
+    from compared
     inner join conversions as other
         on
-            {{ may_be_duplicate('written', 'other') }}
-            and written.project_id <> other.project_id
-    cross join lateral (values (written.project_id < other.project_id)) as pair (is_in_order)
+            {{ may_be_duplicate('compared', 'other') }}
+            and compared.project_id <> other.project_id
+    cross join lateral (values (compared.project_id < other.project_id)) as pair (is_in_order)
 ),
 
 final as (

@@ -75,7 +75,7 @@ unlabelled as (
     where not has_labels
 ),
 
-projects as (
+projects as{{ kept() }} (
     select
         projects.project_id,
         projects.kpi_mode,
@@ -89,12 +89,32 @@ projects as (
         known.oldest_day as last_oldest_day,
         known.earlier_oldest_day,
         known.written_at as read_until,
-        coalesce(oldest.written_at > known.written_at, true) as is_written_anew,
+        coalesce(
+            (
+                select contacts.written_at
+                from contacts
+                where contacts.project_id = projects.project_id
+                order by contacts.written_at asc
+                limit 1
+            ) > known.written_at,
+            true
+        ) as is_written_anew,
         case when unlabelled.project_id is null then daily.written_at else known.written_at end
             as written_at,
-        {{ surrogate_key([
-            'daily.made_with', 'daily.labels_made_with', 'newest.made_with', 'projects.kpi_mode'
-        ]) }} as made_with
+        md5(
+            row(
+                daily.made_with,
+                daily.labels_made_with,
+                (
+                    select contacts.made_with
+                    from contacts
+                    where contacts.project_id = projects.project_id
+                    order by contacts.written_at desc
+                    limit 1
+                ),
+                projects.kpi_mode
+            )::text
+        )::uuid as made_with
     from {{ ref('stg_config__projects') }} as projects
     inner join daily
         on projects.project_id = daily.project_id and daily.conversion_date is null
@@ -102,25 +122,11 @@ projects as (
         on projects.project_id = known.project_id
     left join unlabelled
         on projects.project_id = unlabelled.project_id
-    left join lateral (
-        select contacts.made_with
-        from contacts
-        where contacts.project_id = projects.project_id
-        order by contacts.written_at desc
-        limit 1
-    ) as newest on true
-    left join lateral (
-        select contacts.written_at
-        from contacts
-        where contacts.project_id = projects.project_id
-        order by contacts.written_at asc
-        limit 1
-    ) as oldest on true
     where {{ var('ringostat_reported_days') }} > 0
 ),
 
 -- The run of an earlier day that this one is compared with, if there was one.
-compared as (
+compared as{{ kept() }} (
     select
         *,
         reported_on - {{ var('ringostat_reported_days') }} as oldest_day,
@@ -143,11 +149,11 @@ watermarks as (
     where made_with = last_made_with
 ),
 
-written as (
+written as{{ spread() }} (
     {{ arrived_after_watermark('contacts', clock='written_at') }}
 ),
 
-days as (
+days as{{ kept() }} (
     select
         written.project_id,
         written.conversion_date
@@ -181,7 +187,7 @@ days as (
 ),
 
 -- `offset 0` makes Postgres look up day by day.
-said_now as (
+said_now as{{ kept() }} (
     select of_day.*
     from days
     inner join compared on days.project_id = compared.project_id
@@ -209,7 +215,7 @@ said_now as (
 ),
 
 {% if is_incremental() %}
-said_on_all_days as (
+said_on_all_days as{{ kept() }} (
     select of_day.*
     from days
     inner join compared on days.project_id = compared.project_id
@@ -252,7 +258,7 @@ latest as (
 ),
 
 -- What is no longer said has 0 conversions.
-differing as (
+differing as{{ kept() }} (
     select
         coalesce(said_now.project_id, latest.project_id) as project_id,
         coalesce(said_now.conversion_date, latest.conversion_date) as conversion_date,
@@ -300,7 +306,7 @@ differing_days as (
 ),
 
 -- Of projects whose settings have changed: days with a request that was loaded since.
-days_with_calls as (
+days_with_calls as{{ kept() }} (
     select
         differing_days.project_id,
         differing_days.conversion_date
@@ -320,7 +326,7 @@ days_with_calls as (
 ),
 
 -- Without a reason: the first report of that day.
-with_reasons as (
+with_reasons as{{ kept() }} (
     select
         differing.*,
         compared.reported_on,
@@ -344,7 +350,7 @@ with_reasons as (
             and differing.conversion_date = days_with_calls.conversion_date
 ),
 
-to_say as (
+to_say as{{ kept() }} (
     select
         project_id,
         conversion_date,

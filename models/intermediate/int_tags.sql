@@ -21,11 +21,11 @@
 
 with
 
-kpi_tags as (
+kpi_tags as{{ spread() }} (
     select * from {{ ref('stg_config__kpi_tags') }}
 ),
 
-projects as (
+projects as{{ spread() }} (
     select
         projects.project_id,
         count(kpi_tags.tag) > 0 as has_tags,

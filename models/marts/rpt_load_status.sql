@@ -2,7 +2,7 @@
 -- Postgres from reading whole tables instead.
 with
 
-projects as (
+projects as not materialized (
     select * from {{ ref('stg_config__projects') }}
 ),
 
@@ -15,77 +15,66 @@ last_loads as (
 ),
 
 -- The newest rows that staging and int_contacts have read.
-taken as (
+taken as not materialized (
     select
         projects.project_id,
-        staged.loaded_at as staged_until,
-        converted.staged_at as converted_until,
-        written.written_at as written_until
+        (
+            select calls.loaded_at
+            from {{ ref('stg_ringostat__calls') }} as calls
+            where calls.project_id = projects.project_id
+            order by calls.staged_at desc, calls.loaded_at desc
+            limit 1
+        ) as staged_until,
+        (
+            select conversions.staged_at
+            from {{ ref('int_contacts') }} as conversions
+            where conversions.project_id = projects.project_id
+            order by conversions.staged_at desc
+            limit 1
+        ) as converted_until,
+        (
+            select conversions.written_at
+            from {{ ref('int_contacts') }} as conversions
+            where conversions.project_id = projects.project_id
+            order by conversions.written_at desc
+            limit 1
+        ) as written_until
     from projects
-    left join lateral (
-        select calls.loaded_at
-        from {{ ref('stg_ringostat__calls') }} as calls
-        where calls.project_id = projects.project_id
-        order by calls.staged_at desc, calls.loaded_at desc
-        limit 1
-    ) as staged on true
-    left join lateral (
-        select conversions.staged_at
-        from {{ ref('int_contacts') }} as conversions
-        where conversions.project_id = projects.project_id
-        order by conversions.staged_at desc
-        limit 1
-    ) as converted on true
-    left join lateral (
-        select conversions.written_at
-        from {{ ref('int_contacts') }} as conversions
-        where conversions.project_id = projects.project_id
-        order by conversions.written_at desc
-        limit 1
-    ) as written on true
 ),
 
-waiting as (
-    select
-        taken.project_id,
-        arrived.call_at
-    from taken
-    cross join
-        lateral (
-            select landed.call_at
-            from {{ ref('stg_ringostat__landed_calls') }} as landed
-            where
-                landed.project_id = taken.project_id
-                and landed.loaded_at > coalesce(taken.staged_until, '-infinity')
-                and landed.loaded_at <= 'infinity'
-            offset 0
-        ) as arrived
-    union all
-    select
-        taken.project_id,
-        arrived.call_at
-    from taken
-    cross join
-        lateral (
-            select staged.call_at
-            from {{ ref('stg_ringostat__calls') }} as staged
-            where
-                staged.project_id = taken.project_id
-                and staged.staged_at > coalesce(taken.converted_until, '-infinity')
-                and staged.staged_at <= 'infinity'
-            offset 0
-        ) as arrived
-),
-
+-- The first call that waits for staging, or for int_contacts.
 not_built as (
     select
         taken.project_id,
+        taken.written_until,
         taken.converted_until is not null as is_ever_built,
-        min(waiting.call_at) as first_call_at
+        least(
+            (
+                select min(arrived.call_at)
+                from (
+                    select landed.call_at
+                    from {{ ref('stg_ringostat__landed_calls') }} as landed
+                    where
+                        landed.project_id = taken.project_id
+                        and landed.loaded_at > coalesce(taken.staged_until, '-infinity')
+                        and landed.loaded_at <= 'infinity'
+                    offset 0
+                ) as arrived
+            ),
+            (
+                select min(arrived.call_at)
+                from (
+                    select staged.call_at
+                    from {{ ref('stg_ringostat__calls') }} as staged
+                    where
+                        staged.project_id = taken.project_id
+                        and staged.staged_at > coalesce(taken.converted_until, '-infinity')
+                        and staged.staged_at <= 'infinity'
+                    offset 0
+                ) as arrived
+            )
+        ) as first_call_at
     from taken
-    left join waiting
-        on taken.project_id = waiting.project_id
-    group by taken.project_id, taken.converted_until
 ),
 
 daily as (
@@ -103,13 +92,13 @@ daily as (
 
 -- The projects whose calls the daily numbers do not hold as they have landed.
 not_counted as (
-    select taken.project_id
-    from taken
+    select not_built.project_id
+    from not_built
     left join daily
-        on taken.project_id = daily.project_id
+        on not_built.project_id = daily.project_id
     where
-        taken.project_id in (select waiting.project_id from waiting)
-        or taken.written_until is distinct from daily.counted_until
+        not_built.first_call_at is not null
+        or not_built.written_until is distinct from daily.counted_until
         or not daily.is_counted
 ),
 

@@ -16,7 +16,7 @@ pairs as (
 ),
 
 -- Each of the two is a duplicate of the other.
-duplicates as (
+duplicates as{{ kept() }} (
     select
         project_id,
         contact_id,
@@ -32,26 +32,38 @@ duplicates as (
     from pairs
 ),
 
-in_other_projects as (
+found as{{ kept() }} (
     select
         conversions.conversion_id,
         conversions.project_id,
         conversions.occurred_at,
-        'ringostat' as other_system,
-        elsewhere.conversion_id as other_id,
-        elsewhere.occurred_at as other_occurred_at,
-        conversions.project_name
+        conversions.caller_digits,
+        conversions.project_name,
+        duplicates.other_project_id,
+        duplicates.other_contact_id
     from duplicates
     inner join conversions
         on
             duplicates.project_id = conversions.project_id
             and duplicates.contact_id = conversions.contact_id
+),
+
+in_other_projects as (
+    select
+        found.conversion_id,
+        found.project_id,
+        found.occurred_at,
+        'ringostat' as other_system,
+        elsewhere.conversion_id as other_id,
+        elsewhere.occurred_at as other_occurred_at,
+        found.project_name
+    from found
     inner join conversions as elsewhere
         on
-            duplicates.other_project_id = elsewhere.project_id
-            and duplicates.other_contact_id = elsewhere.contact_id
+            found.other_project_id = elsewhere.project_id
+            and found.other_contact_id = elsewhere.contact_id
             -- Either may have changed since the last build.
-            and {{ may_be_duplicate('conversions', 'elsewhere') }}
+            and {{ may_be_duplicate('found', 'elsewhere') }}
 ),
 
 {% if var('ringostat_other_conversions') %}

@@ -318,3 +318,28 @@ def test_the_newest_row_of_the_log_stays(account: Setting) -> None:
     assert statuses[-1] == ("failed",)
     assert look(account.conn, "last_loads")[0][1] == "failed"
     assert look(account.conn, "loaded_ranges")
+
+
+def test_every_table_that_has_a_project_can_be_spread_by_it(conn: psycopg.Connection) -> None:
+    raw.create_tables(conn)
+    tables = conn.execute(
+        "select tables.relname, columns.attname is not null from pg_class as tables"
+        " left join pg_attribute as columns"
+        " on columns.attrelid = tables.oid and columns.attname = 'project_id'"
+        " where tables.relnamespace = 'ringostat_raw'::regnamespace and tables.relkind = 'r'"
+    ).fetchall()
+    assert {name for name, has_project in tables if has_project} == set(raw._DISTRIBUTED)
+    assert {name for name, has_project in tables if not has_project} == {"settings"}
+
+
+@pytest.mark.embedded
+def test_without_citus_the_setting_is_refused(
+    conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RINGOSTAT_DISTRIBUTED", "1")
+    with pytest.raises(ConfigurationError, match="create extension citus"):
+        raw.create_tables(conn)
+    assert conn.execute("select to_regnamespace('ringostat_raw')").fetchone() == (None,)
+    monkeypatch.setenv("RINGOSTAT_DISTRIBUTED", "yes")
+    with pytest.raises(ConfigurationError, match="RINGOSTAT_DISTRIBUTED"):
+        raw.create_tables(conn)

@@ -20,6 +20,7 @@ from loader import ROOT, database
 from loader import raw as raw_tables
 from loader.commands import dbt
 
+from .. import databases
 from . import dbt_server, support
 from .support import CHANNELS, COSTS, ONE_PROJECT, TAGS, land
 
@@ -46,6 +47,18 @@ def quick_dbt() -> Iterator[tuple[str, ...]]:
 def dbt_starts_quickly(quick_dbt: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dbt, "_PROGRAM", quick_dbt)
     monkeypatch.setattr(support, "DBT", quick_dbt)
+
+
+@pytest.fixture(autouse=True)
+def raw_tables_are_spread(request: pytest.FixtureRequest) -> None:
+    """On Citus, dbt builds nothing before the loader has spread its tables: they are there, and as
+    yet without a salt."""
+    if "warehouse" in request.fixturenames:
+        warehouse = request.getfixturevalue("warehouse")
+        if databases.is_citus(warehouse):
+            with database.connect(warehouse) as conn:
+                raw_tables.create_tables(conn)
+                conn.execute("truncate ringostat_raw.settings")
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +97,10 @@ def built_template(
 @pytest.fixture
 def template(request: pytest.FixtureRequest) -> str:
     """For the tests that land calls in `raw`: what dbt has built without any. Others, test_marts
-    among them, begin with an empty database and the first build."""
-    if "raw" in request.fixturenames:
+    among them, begin with an empty database and the first build, and on Citus all do: a copy of a
+    coordinator's database would know the workers' tables of the first."""
+    server = request.getfixturevalue("server")
+    if "raw" in request.fixturenames and not databases.is_citus(server):
         return request.getfixturevalue("built_template")
     return "template1"
 

@@ -44,37 +44,15 @@ answered as (
         calls.removed_at,
         answer.*
     from calls
-    cross join lateral jsonb_to_record(calls.payload) as answer (
-        caller text,
-        caller_number text,
-        dst text,
-        n_alias text,
-        additional_number text,
-        pool_name text,
-        scheme_name text,
-        department text,
-        call_type text,
-        disposition text,
-        billsec text,
-        waittime text,
-        call_counter text,
-        unique_call text,
-        proper_flag text,
-        category_number text,
-        category_mark text,
-        employee_number text,
-        employee_mark text,
-        employee_fio text,
-        utm_source text,
-        utm_medium text,
-        utm_campaign text,
-        utm_content text,
-        utm_term text,
-        client_id text,
-        landing text,
-        refferrer text,
-        remote_ip text
-    )
+    cross join
+        lateral {{ json_texts('answer', 'calls.payload', [
+            'caller', 'caller_number', 'dst', 'n_alias', 'additional_number', 'pool_name',
+            'scheme_name', 'department', 'call_type', 'disposition', 'billsec', 'waittime',
+            'call_counter', 'unique_call', 'proper_flag', 'category_number', 'category_mark',
+            'employee_number', 'employee_mark', 'employee_fio', 'utm_source', 'utm_medium',
+            'utm_campaign', 'utm_content', 'utm_term', 'client_id', 'landing', 'refferrer',
+            'remote_ip',
+        ]) }}
 ),
 
 typed as (

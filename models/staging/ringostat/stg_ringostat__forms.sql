@@ -35,18 +35,11 @@ answered as (
         forms.loaded_at,
         answer.*
     from forms
-    cross join lateral jsonb_to_record(forms.payload) as answer (
-        phone text,
-        tag text,
-        pool_name text,
-        client_id text,
-        landing text,
-        utm_source text,
-        utm_medium text,
-        utm_campaign text,
-        utm_content text,
-        utm_term text
-    )
+    cross join
+        lateral {{ json_texts('answer', 'forms.payload', [
+            'phone', 'tag', 'pool_name', 'client_id', 'landing', 'utm_source', 'utm_medium',
+            'utm_campaign', 'utm_content', 'utm_term',
+        ]) }}
 ),
 
 typed as (
