@@ -1,5 +1,5 @@
 {#
-    Pre-hook of what builds a table. Postgres compiles no query: it expects much work of ours and
+    Pre-hook of incremental models. Postgres compiles no query: it expects much work of ours and
     compiles them first, which takes longer than the work. On Debian's Postgres, where compiling is
     on, a build without new calls took 9 s instead of 4.
 
@@ -9,12 +9,17 @@
     which is more than the 1 GB that Citus collects by default.
 #}
 {% macro transaction_settings() %}
-    {%- if execute and (model.config.materialized == 'incremental' or is_mart_table()) -%}
+    {%- if execute and model.config.materialized == 'incremental' -%}
+    {{ settings_to_fill_a_table() }}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro settings_to_fill_a_table() %}
     {%- if is_distributed() -%}
     set local citus.propagate_set_commands = 'local';
     set local citus.enable_local_execution = off;
     set local citus.max_intermediate_result_size = -1;
     {% endif -%}
     set local jit = off
-    {%- endif -%}
 {% endmacro %}
