@@ -109,7 +109,8 @@ days as{{ kept() }} (
     left join first_loads on known.project_id = first_loads.project_id
     where
         watermarks.written_at = '-infinity'
-        or known.project_loaded_at is distinct from first_loads.project_loaded_at
+        -- In brackets, because dbt-bouncer takes `from` and a name for a table.
+        or known.project_loaded_at is distinct from (first_loads.project_loaded_at)
 ),
 
 -- `offset 0` makes Postgres look up day by day.
