@@ -24,14 +24,17 @@
             inner join pg_rewrite as rules on uses.objid = rules.oid
         )
 
+        -- Names, not `regclass`: of a view that another thread drops just now, that is a number.
         select
             coalesce(string_agg(format(
-                'drop %s if exists %s cascade',
-                case relkind when 'm' then 'materialized view' else 'view' end,
-                oid::regclass
+                'drop %s if exists %I.%I cascade',
+                case views.relkind when 'm' then 'materialized view' else 'view' end,
+                schemas.nspname,
+                views.relname
             ), '; '), 'select')
-        from pg_class
-        where oid in (select id from on_it) and relkind in ('v', 'm')
+        from pg_class as views
+        inner join pg_namespace as schemas on views.relnamespace = schemas.oid
+        where views.oid in (select id from on_it) and views.relkind in ('v', 'm')
     );
     {%- endcall %}
     commit
