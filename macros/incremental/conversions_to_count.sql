@@ -13,50 +13,20 @@ projects as{{ kept() }} (
     select
         projects.project_id,
         coalesce(
-            (
-                select contacts.written_at
-                from {{ ref('int_contacts') }} as contacts
-                where contacts.project_id = projects.project_id
-                order by contacts.written_at desc
-                limit 1
-            ),
-            '-infinity'
+            {{ newest('written_at', ref('int_contacts'), ['written_at']) }}, '-infinity'
         ) as written_at,
         coalesce(
-            (
-                select attribution.labelled_at
-                from {{ ref('int_attribution') }} as attribution
-                where attribution.project_id = projects.project_id
-                order by attribution.labelled_at desc
-                limit 1
-            ),
-            '-infinity'
+            {{ newest('labelled_at', ref('int_attribution'), ['labelled_at']) }}, '-infinity'
         ) as labelled_at,
-        md5(
-            row(
-                (
-                    select attribution.made_with
-                    from {{ ref('int_attribution') }} as attribution
-                    where attribution.project_id = projects.project_id
-                    order by attribution.staged_at desc, attribution.attribution_key desc
-                    limit 1
-                )
-            )::text
-        )::uuid as labels_made_with,
-        md5(
-            row(
-                (
-                    select noted.made_with
-                    from {{ ref('int_tags') }} as noted
-                    where noted.project_id = projects.project_id
-                    order by noted.staged_at desc
-                    limit 1
-                ),
-                {{ unknown_source() }},
-                {{ unknown_type() }},
-                {{ unknown_campaign() }}
-            )::text
-        )::uuid as made_with
+        {{ surrogate_key([
+            newest('made_with', ref('int_attribution'), ['staged_at', 'attribution_key']),
+        ]) }} as labels_made_with,
+        {{ surrogate_key([
+            newest('made_with', ref('int_tags'), ['staged_at']),
+            unknown_source(),
+            unknown_type(),
+            unknown_campaign(),
+        ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
 ),
 

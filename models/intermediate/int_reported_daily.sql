@@ -101,20 +101,12 @@ projects as{{ kept() }} (
         ) as is_written_anew,
         case when unlabelled.project_id is null then daily.written_at else known.written_at end
             as written_at,
-        md5(
-            row(
-                daily.made_with,
-                daily.labels_made_with,
-                (
-                    select contacts.made_with
-                    from contacts
-                    where contacts.project_id = projects.project_id
-                    order by contacts.written_at desc
-                    limit 1
-                ),
-                projects.kpi_mode
-            )::text
-        )::uuid as made_with
+        {{ surrogate_key([
+            'daily.made_with',
+            'daily.labels_made_with',
+            newest('made_with', 'contacts', ['written_at']),
+            'projects.kpi_mode',
+        ]) }} as made_with
     from {{ ref('stg_config__projects') }} as projects
     inner join daily
         on projects.project_id = daily.project_id and daily.conversion_date is null

@@ -18,27 +18,10 @@ last_loads as (
 taken as not materialized (
     select
         projects.project_id,
-        (
-            select calls.loaded_at
-            from {{ ref('stg_ringostat__calls') }} as calls
-            where calls.project_id = projects.project_id
-            order by calls.staged_at desc, calls.loaded_at desc
-            limit 1
-        ) as staged_until,
-        (
-            select conversions.staged_at
-            from {{ ref('int_contacts') }} as conversions
-            where conversions.project_id = projects.project_id
-            order by conversions.staged_at desc
-            limit 1
-        ) as converted_until,
-        (
-            select conversions.written_at
-            from {{ ref('int_contacts') }} as conversions
-            where conversions.project_id = projects.project_id
-            order by conversions.written_at desc
-            limit 1
-        ) as written_until
+        {{ newest('loaded_at', ref('stg_ringostat__calls'), ['staged_at', 'loaded_at']) }}
+            as staged_until,
+        {{ newest('staged_at', ref('int_contacts'), ['staged_at']) }} as converted_until,
+        {{ newest('written_at', ref('int_contacts'), ['written_at']) }} as written_until
     from projects
 ),
 
