@@ -9,7 +9,7 @@
 {% macro drop_views_on(table) %}
     {%- if execute and model.config.materialized == 'incremental' and should_full_refresh()
         and load_cached_relation(table) is not none %}
-    {%- call statement('drop_views', auto_begin=false) -%}
+    {%- call statement('drop_views') -%}
     {%- call give_way_to_readers('a view on ' ~ table.include(database=false) ~ ' cannot be dropped') %}
     perform pg_advisory_xact_lock({{ lock_key('views', target.schema) }});
     execute (
@@ -37,7 +37,9 @@
         where views.oid in (select id from on_it) and views.relkind in ('v', 'm')
     );
     {%- endcall %}
-    commit
+    commit;
+    {#- dbt begins one transaction per connection and no second: what follows would run in none. #}
+    begin
     {%- endcall %}
     {%- endif -%}
 {% endmacro %}
