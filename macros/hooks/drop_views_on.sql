@@ -1,14 +1,13 @@
 {#
-    Pre-hook of all models, the first: a full refresh drops the views on a table before it makes the
-    table again, in a transaction of its own.
+    A full refresh drops the views on a table before it makes the table again, in a transaction of
+    its own.
 
     dbt itself drops them with the old table, once the new one is made. Two tables dropped at the
     same time lock the views that read both, each in its own order, and block each other: Postgres
     then ends one of them, and the build fails.
 #}
 {% macro drop_views_on(table) %}
-    {%- if execute and model.config.materialized == 'incremental' and should_full_refresh()
-        and load_cached_relation(table) is not none %}
+    {%- if should_full_refresh() and load_cached_relation(table) is not none %}
     {%- call statement('drop_views') -%}
     {%- call give_way_to_readers('a view on ' ~ table.include(database=false) ~ ' cannot be dropped') %}
     perform pg_advisory_xact_lock({{ lock_key('views', target.schema) }});

@@ -7,6 +7,7 @@
 {% macro analyze_if_grown() %}
     {%- if execute and model.config.materialized == 'incremental' -%}
     {%- set written = load_result('main').response.rows_affected -%}
+    {%- if written or not is_incremental() -%}
     {%- set name = dbt.string_literal(this.include(database=false)) -%}
     {%- set known = run_query(
         "select reltuples from pg_class where oid = " ~ name ~ "::regclass" if not is_distributed()
@@ -14,7 +15,8 @@
         ~ ", 'select reltuples from pg_class where oid = ''%s''::regclass') where success"
     ).rows[0][0] -%}
     {%- if written * 10 > known -%}
-    analyze {{ this }}
+    analyze {{ this }};
+    {%- endif -%}
     {%- endif -%}
     {%- endif -%}
 {% endmacro %}

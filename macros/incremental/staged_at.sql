@@ -24,14 +24,19 @@
 {%- endmacro %}
 
 
-{# The staging tables that already have `staged_at`; none in a unit test, which has no `this`. #}
+{#
+    The staging tables, if they have `staged_at`: one that a full refresh makes anew may lack it. None
+    in a unit test, which has no `this`.
+#}
 {% macro staged_relations() %}
     {%- set found = [] -%}
     {%- if execute and this -%}
     {%- for name in ['stg_ringostat__calls', 'stg_ringostat__forms'] -%}
     {%- set staging = load_relation(relation_of(name)) -%}
-    {%- if staging
-        and 'staged_at' in adapter.get_columns_in_relation(staging) | map(attribute='name') -%}
+    {%- if staging and (
+        not should_full_refresh()
+        or 'staged_at' in adapter.get_columns_in_relation(staging) | map(attribute='name')
+    ) -%}
     {%- do found.append(staging) -%}
     {%- endif -%}
     {%- endfor -%}

@@ -71,11 +71,9 @@
 
 
 {#
-    Pre-hook of incremental models: spreads a table that was built before the switch was set, so that
-    nobody must build history again.
+    Spreads a table that was built before the switch was set, so that nobody must build history again.
 #}
 {% macro distribute_existing() %}
-    {%- if execute and is_distributed() and model.config.materialized == 'incremental' -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- if existing and existing.is_table and not should_full_refresh() and not run_query(
         "select 1 from pg_dist_partition where logicalrelid = "
@@ -85,7 +83,6 @@
     select truncate_local_data_after_distributing_table(
         {{ dbt.string_literal(this.include(database=false)) }}
     )
-    {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 

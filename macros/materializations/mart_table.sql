@@ -20,7 +20,7 @@
     {%- set is_kept = existing is not none and existing.is_table and not should_full_refresh()
         and columns_of(query) == columns_of('select * from ' ~ target) -%}
     {{ get_assert_columns_equivalent(query) }}
-    {% do run_query(settings_to_fill_a_table()) %}
+    {% do run_query(transaction_settings()) %}
     {% if existing is not none and not is_kept %}
         {% do adapter.drop_relation(existing) %}
     {% endif %}
