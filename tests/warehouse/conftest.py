@@ -110,8 +110,9 @@ def build(
     dbt_folder: Path, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
     """`build(*arguments, **vars)`: seeds and models of the seeds in RINGOSTAT_SEEDS, no tests."""
-    # Writing dbt's log takes a tenth of a build.
-    monkeypatch.setattr(dbt, "_OFF_TERMINAL", ("--log-level", "warn", "--log-level-file", "none"))
+    # Writing dbt's log takes a tenth of a build, and its artifacts another.
+    quietly = ("--log-level", "warn", "--log-level-file", "none", "--no-write-json")
+    monkeypatch.setattr(dbt, "_OFF_TERMINAL", quietly)
 
     def run(*arguments: str, **variables: object) -> None:
         # dbt parses the whole project again if its vars are not those of the same folder.
