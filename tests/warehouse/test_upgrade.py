@@ -86,3 +86,20 @@ def test_a_table_that_lacks_a_column_is_refused(
     assert f"nothing was built: ringostat_{schema}.{table} is of an older version" in refused.stdout
     build("--full-refresh")
     assert one(raw, "select sum(legs) from ringostat_marts.fct_conversions") == 1
+
+
+def test_columns_that_only_a_table_or_only_its_model_has(
+    raw: psycopg.Connection, dbt_folder: Path, build: Build
+) -> None:
+    build()
+    raw.execute("alter table ringostat_intermediate.int_tags add column former text")
+    refused = run_dbt(dbt_folder, "build", "--select", "int_tags")
+    assert refused.returncode != 0
+    assert "out of sync" in refused.stdout
+    assert "former" in refused.stdout
+    raw.execute("alter table ringostat_intermediate.int_tags drop column former")
+
+    # The configuration is stored as it is now; its table gets a new column without a full refresh.
+    raw.execute("alter table ringostat_staging.stg_config__projects drop column is_active cascade")
+    build()
+    assert one(raw, "select is_active from ringostat_staging.stg_config__projects")
