@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -27,19 +28,20 @@ LABELS = ("project_name", "conversion_type", "traffic_source", "traffic_type", "
 Query = Callable[..., set[tuple[str | float | None, ...]]]
 
 
-@pytest.fixture
-def query(demo_warehouse: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Query:
+@pytest.fixture(scope="module")
+def query(demo_warehouse: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Query:
     """`query(metrics, dimensions)` → rows of the dimensions and the metrics."""
-    shutil.copy(ROOT / "profiles.example.yml", tmp_path / "profiles.yml")
-    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    folder = tmp_path_factory.mktemp("semantic_layer")
+    shutil.copy(ROOT / "profiles.example.yml", folder / "profiles.yml")
     assert dbt("parse", "--quiet") == 0  # into the project's `target`, where MetricFlow looks
 
     def run(metrics: str, dimensions: str) -> set[tuple[str | float, ...]]:
-        answer = tmp_path / "answer.csv"
+        answer = folder / "answer.csv"
         arguments = ["query", "--metrics", metrics, "--group-by", dimensions, "--csv", answer]
         subprocess.run(
             [Path(sys.executable).with_name("mf"), *arguments],
             cwd=ROOT,
+            env={**os.environ, "DBT_PROFILES_DIR": str(folder)},
             check=True,
         )
         with answer.open(newline="", encoding="utf-8") as file:

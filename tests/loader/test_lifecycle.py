@@ -91,7 +91,7 @@ def test_a_project_is_paused_and_resumed_by_one_cell() -> None:
 
 
 @pytest.mark.parametrize("command", [["deactivate"], ["activate"], ["delete", "--yes"]])
-def test_an_unknown_project(command: list[str]) -> None:
+def test_an_unknown_project(command: list[str], warehouse: dict[str, str]) -> None:
     before = texts()
     result = ringostat("project", *command, "5")
     assert result.exit_code == 2

@@ -7,14 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from loader import ROOT, database
 from loader import raw as raw_tables
@@ -68,40 +67,45 @@ def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_template(
+def templates(
     server: dict[str, str], database_name: str, quick_dbt: tuple[str, ...], dbt_folder: Path
-) -> Iterator[str]:
-    """A database that dbt has built before any call was landed: building it takes 3 s a test."""
+) -> Iterator[dict[str, str]]:
+    """The databases that the tests with `raw` and those with `built` begin with: one that dbt has
+    built before any call was landed, and one with the call. Building takes 2 to 3 s a test."""
     # Under the tests' name: dbt makes a view again if its query names another database.
-    built, name = {**server, "PGDATABASE": database_name}, f"template_{uuid4().hex}"
-    with database.connect(server) as conn, pytest.MonkeyPatch.context() as patch:
-        conn.execute(sql.SQL("create database {}").format(sql.Identifier(database_name)))
-        for variable, value in built.items():
+    warehouse = {**server, "PGDATABASE": database_name}
+    names = {fixture: f"template_{fixture}_{uuid4().hex}" for fixture in ("raw", "built")}
+    databases.create(server, database_name)
+    folder = write_seeds(dbt_folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in {**warehouse, "RINGOSTAT_SEEDS": str(folder)}.items():
             patch.setenv(variable, value)
         patch.setattr(support, "DBT", quick_dbt)
-        with database.connect(built) as own:
-            raw_tables.create_tables(own)
-        folder = write_seeds(dbt_folder)
-        patch.setenv("RINGOSTAT_SEEDS", str(folder))
-        no_tests = ("--exclude-resource-type", "test", "unit_test")
-        done = support.run_dbt(dbt_folder, "build", "--vars", "{}", *no_tests)
-        assert done.returncode == 0, done.stdout
-        shutil.rmtree(folder)
-        rename = sql.SQL("alter database {} rename to {}")
-        conn.execute(rename.format(sql.Identifier(database_name), sql.Identifier(name)))
-    yield name
-    with database.connect(server) as conn:
-        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        for fixture, name in names.items():
+            with database.connect(warehouse) as own:
+                raw_tables.create_tables(own)
+                if fixture == "built":
+                    land_the_call(own)
+            no_tests = ("--exclude-resource-type", "test", "unit_test")
+            done = support.run_dbt(dbt_folder, "build", "--vars", "{}", *no_tests)
+            assert done.returncode == 0, done.stdout
+            databases.create(server, name, database_name)
+    shutil.rmtree(folder)
+    databases.drop(server, database_name)
+    yield names
+    for name in names.values():
+        databases.drop(server, name)
 
 
 @pytest.fixture
 def template(request: pytest.FixtureRequest) -> str:
-    """For the tests that land calls in `raw`: what dbt has built without any. Others, test_marts
-    among them, begin with an empty database and the first build, and on Citus all do: a copy of a
-    coordinator's database would know the workers' tables of the first."""
+    """For the tests with `raw` or `built`, what dbt has built. Others, test_marts among them, begin
+    with an empty database and the first build, and on Citus all do: a copy of a coordinator's
+    database would know the workers' tables of the first."""
     server = request.getfixturevalue("server")
-    if "raw" in request.fixturenames and not databases.is_citus(server):
-        return request.getfixturevalue("built_template")
+    for fixture in ("built", "raw"):
+        if fixture in request.fixturenames and not databases.is_citus(server):
+            return request.getfixturevalue("templates")[fixture]
     return "template1"
 
 
@@ -109,21 +113,21 @@ def template(request: pytest.FixtureRequest) -> str:
 def build(
     dbt_folder: Path, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., None]:
-    """`build(*arguments, **vars)`: seeds and models of the seeds in RINGOSTAT_SEEDS, no tests."""
+    """`build(*arguments, tests=(), **vars)`: seeds and models of the seeds in RINGOSTAT_SEEDS, with
+    the named of the two kinds of tests: "test", of data, and "unit_test"."""
     # Writing dbt's log takes a tenth of a build, and its artifacts another.
     quietly = ("--log-level", "warn", "--log-level-file", "none", "--no-write-json")
     monkeypatch.setattr(dbt, "_OFF_TERMINAL", quietly)
 
-    def run(*arguments: str, **variables: object) -> None:
+    def run(*arguments: str, tests: Collection[str] = (), **variables: object) -> None:
         # dbt parses the whole project again if its vars are not those of the same folder.
         given = json.dumps(variables, sort_keys=True)
         target = f"target_{sha256(given.encode()).hexdigest()}" if variables else "target"
         monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / target))
         assert database.environment() == warehouse, "not the database of this test"
         assert warehouse["PGDATABASE"].startswith("test_")
-        if "--select" not in arguments and "--with-tests" not in arguments:
-            arguments += ("--exclude-resource-type", "test", "unit_test")
-        arguments = tuple(word for word in arguments if word != "--with-tests")
+        for kind in {"test", "unit_test"}.difference(tests):
+            arguments += ("--exclude-resource-type", kind)
         assert dbt.dbt("build", "--quiet", "--vars", given, *arguments) == 0
 
     return run
@@ -155,5 +159,21 @@ def write_seeds(dbt_folder: Path) -> Path:
 def raw(conn: psycopg.Connection, seeds: Path) -> psycopg.Connection:
     """A warehouse with the raw tables and one call in them."""
     raw_tables.create_tables(conn)
-    land(conn, "a", caller="380001", pool_name="Billboard")
+    land_the_call(conn)
     return conn
+
+
+@pytest.fixture
+def built(
+    request: pytest.FixtureRequest, conn: psycopg.Connection, build: Callable[..., None]
+) -> psycopg.Connection:
+    """A warehouse with one call in its raw tables and in its marts."""
+    request.getfixturevalue("seeds")
+    if databases.is_citus(database.environment()):
+        request.getfixturevalue("raw")
+        build()
+    return conn
+
+
+def land_the_call(conn: psycopg.Connection) -> None:
+    land(conn, "a", caller="380001", pool_name="Billboard")

@@ -10,6 +10,7 @@ streams and signals, and with the exit code of dbt. If the caller is killed, dbt
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -70,6 +71,8 @@ def _make_ready() -> None:
             )
     for macro in parsed.result.macros.values():
         template_cache.get_node_template(macro)
+    # The collector of a forked process would otherwise look through all this, which copies it.
+    gc.freeze()
 
 
 def _serve(caller: socket.socket) -> None:

@@ -83,13 +83,11 @@ class Source:
 
 
 @pytest.fixture
-def source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterable[Callable[[Account], Source]]:
+def source(seeds: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Callable[[Account], Source]]:
     opened: list[Sandbox] = []
 
     def open_source(account: Account) -> Source:
-        found = Source(account, tmp_path, monkeypatch)
+        found = Source(account, seeds, monkeypatch)
         monkeypatch.setenv("RINGOSTAT_API_URL", found.sandbox.__enter__().url)
         opened.append(found.sandbox)
         return found
@@ -105,13 +103,13 @@ def test_marts_equal_the_calculation(
     source: Callable[[Account], Source],
     conn: psycopg.Connection,
     build: Build,
-    tmp_path: Path,
+    seeds: Path,
 ) -> None:
     account = random_account(seed)
     source(account).load(account, conn)
-    seeds = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    before = {file: file.read_bytes() for file in seeds.iterdir()}
     # The project's own tests hold on odd data too.
-    build("--with-tests", **_vars(SETTINGS))
+    build(tests=["test"], **_vars(SETTINGS))
     assert_marts_equal(conn, account, SETTINGS)
     printed = [parse_channels().line(one.cells) for one in suggest(conn)]
     in_mart = {row["seed_row"] for row in _read(conn, "rpt_unmapped_pools")}
@@ -119,7 +117,7 @@ def test_marts_equal_the_calculation(
     assert set("".join(printed).splitlines()) == {
         line for seed_row in in_mart for line in seed_row.splitlines()
     }
-    assert seeds == {file: file.read_bytes() for file in tmp_path.iterdir()}
+    assert before == {file: file.read_bytes() for file in seeds.iterdir()}
 
 
 @pytest.mark.slow

@@ -50,61 +50,57 @@ def test_an_empty_warehouse_and_empty_seeds_build(
 ) -> None:
     raw_tables.create_tables(conn)
     monkeypatch.setenv("RINGOSTAT_SEEDS", "seeds")  # as shipped: headers only
-    build("--with-tests")
+    build(tests=["test"])
     assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
 
 
-def test_views_on_the_marts_survive_a_build(raw: psycopg.Connection, build: Build) -> None:
+def test_views_on_the_marts_survive_a_build(built: psycopg.Connection, build: Build) -> None:
+    built.execute(
+        "create view public.theirs as select * from ringostat_marts.rpt_conversions_daily"
+    )
+    _land(built, "b", caller="380002")
     build()
-    raw.execute("create view public.theirs as select * from ringostat_marts.rpt_conversions_daily")
-    _land(raw, "b", caller="380002")
-    build()
-    assert _one(raw, "select sum(conversions_all) from public.theirs") == 2
-
-
-WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
+    assert _one(built, "select sum(conversions_all) from public.theirs") == 2
 
 
 def test_a_build_that_changes_no_view_finishes_while_a_mart_is_being_read(
-    raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
+    built: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
 ) -> None:
-    build()
     views = "select oid, xmin::text from pg_class where relkind = 'v' and relname !~ '^pg_'"
-    before = raw.execute(views).fetchall()
-    _land(raw, "b", caller="380002")
+    before = built.execute(views).fetchall()
+    _land(built, "b", caller="380002")
     with database.connect(warehouse) as reader, reader.transaction():
         reader.execute("select * from ringostat_marts.rpt_conversions_daily")
-        assert _dbt(dbt_folder, "build", *WITHOUT_TESTS).returncode == 0
-    assert raw.execute(views).fetchall() == before
-    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
+        assert _dbt(dbt_folder, "build", *NO_TESTS).returncode == 0
+    assert built.execute(views).fetchall() == before
+    assert _one(built, "select count(*) from ringostat_marts.fct_conversions") == 2
 
 
 def test_a_view_that_somebody_replaced_by_hand_is_put_right(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
-    build()
-    (query,) = raw.execute(
+    (query,) = built.execute(
         "select pg_get_viewdef('ringostat_marts.dim_projects'::regclass)"
     ).fetchone()
     empty = (
         "create or replace view ringostat_marts.dim_projects as select * from ({}) as v where false"
     )
-    raw.execute(sql.SQL(empty).format(sql.SQL(query.rstrip(";"))))
+    built.execute(sql.SQL(empty).format(sql.SQL(query.rstrip(";"))))
     build()
-    assert _one(raw, "select count(*) from ringostat_marts.dim_projects") == 1
+    assert _one(built, "select count(*) from ringostat_marts.dim_projects") == 1
 
 
 def test_a_view_that_changes_keeps_no_reader_waiting(
-    raw: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
+    built: psycopg.Connection, warehouse: dict[str, str], dbt_folder: Path, build: Build
 ) -> None:
-    build()
-    raw.execute("create view public.theirs as select * from ringostat_marts.fct_conversions")
-    change = "ringostat_unknown_campaign: Unheard of"
+    built.execute("create view public.theirs as select * from ringostat_marts.fct_conversions")
+    change = ("--vars", "ringostat_unknown_campaign: Unheard of")
+    change += ("--target-path", str(dbt_folder / "target_of_a_change"))
     with ThreadPoolExecutor() as pool, database.connect(warehouse) as reader:
         with reader.transaction():
             reader.execute("select * from ringostat_marts.fct_conversions")
-            building = pool.submit(_dbt, dbt_folder, "build", *WITHOUT_TESTS, "--vars", change)
-            raw.execute("set statement_timeout = '2s'")
+            building = pool.submit(_dbt, dbt_folder, "build", *NO_TESTS, *change)
+            built.execute("set statement_timeout = '2s'")
             waiting = """
                 select count(*) from pg_stat_activity
                 where datname = current_database() and query ~ 'replace_view' and state = 'active'
@@ -112,26 +108,24 @@ def test_a_view_that_changes_keeps_no_reader_waiting(
             reads = 0
             # Until dbt has tried in vain for a while.
             while reads < 500 and not building.done():
-                raw.execute("select count(*) from public.theirs")
-                reads += bool(_one(raw, waiting))
+                built.execute("select count(*) from public.theirs")
+                reads += bool(_one(built, waiting))
             assert not building.done(), building.result().stdout
         while not building.done():
-            raw.execute("select count(*) from public.theirs")
+            built.execute("select count(*) from public.theirs")
     assert building.result().returncode == 0, building.result().stdout
-    assert _one(raw, "select campaign from public.theirs") == "Unheard of"
+    assert _one(built, "select campaign from public.theirs") == "Unheard of"
 
 
 def test_a_deleted_project_leaves_no_trace(
-    raw: psycopg.Connection, seeds: Path, build: Build
+    built: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
-    (seeds / "projects.csv").write_text(ONE_PROJECT + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
-    _land(raw, "b", project_id=2, caller="380002")
-    build()
-    (seeds / "projects.csv").write_text(ONE_PROJECT)
+    (seeds / "projects.csv").write_text(PROJECTS + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
+    _land(built, "b", project_id=2, caller="380002")
     for table in ("calls", "forms", "loads"):
-        raw.execute(f"delete from ringostat_raw.{table} where project_id = 2")
+        built.execute(f"delete from ringostat_raw.{table} where project_id = 1")
     build()
-    tables = raw.execute(
+    tables = built.execute(
         """
         select table_schema, table_name
         from information_schema.columns
@@ -140,8 +134,8 @@ def test_a_deleted_project_leaves_no_trace(
     ).fetchall()
     assert len(tables) > 15
     for name in tables:
-        query = sql.SQL("select count(*) from {} where project_id::text = '2'")
-        assert _one(raw, query.format(sql.Identifier(*name))) == 0, name
+        query = sql.SQL("select count(*) from {} where project_id::text = '1'")
+        assert _one(built, query.format(sql.Identifier(*name))) == 0, name
 
 
 def test_a_run_writes_what_has_changed_and_little_else(
@@ -194,70 +188,62 @@ def test_a_channel_listed_twice_does_not_stop_a_run_without_tests(
 
 @pytest.mark.parametrize("staged_first", ["calls", pytest.param("forms", marks=pytest.mark.slow)])
 def test_what_lands_between_the_staging_of_calls_and_of_forms_is_not_skipped(
-    staged_first: str, raw: psycopg.Connection, build: Build
+    staged_first: str, built: psycopg.Connection, build: Build
 ) -> None:
-    build()
-    _land_form(raw, "f1")
-    _land(raw, "b", caller="380002")
-    _land_form(raw, "f2")
-    _land(raw, "c", caller="380003")
+    _land_form(built, "f1")
+    _land(built, "b", caller="380002")
+    _land_form(built, "f2")
+    _land(built, "c", caller="380003")
     build("--select", f"stg_ringostat__{staged_first}+")
     build()
     ids = "select array_agg(source_id order by source_id) from ringostat_marts.fct_conversions"
-    assert _one(raw, ids) == ["a", "b", "c", "f1", "f2"]
+    assert _one(built, ids) == ["a", "b", "c", "f1", "f2"]
 
 
 def test_a_row_of_the_newest_moment_that_arrives_later_is_not_skipped(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
-    build()
-    moment = _one(raw, "select loaded_at from ringostat_raw.calls")
+    moment = _one(built, "select loaded_at from ringostat_raw.calls")
     for call_id in ("b", "c"):
-        _land(raw, call_id, caller="380002")
-        raw.execute("update ringostat_raw.calls set loaded_at = %s", [moment])
+        _land(built, call_id, caller="380002")
+        built.execute("update ringostat_raw.calls set loaded_at = %s", [moment])
         build()
         # and only those that are not there: nothing is staged twice
         assert _one(
-            raw, "select count(distinct staged_at) from ringostat_staging.stg_ringostat__calls"
-        ) == _one(raw, "select count(*) from ringostat_raw.calls")
-    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
+            built, "select count(distinct staged_at) from ringostat_staging.stg_ringostat__calls"
+        ) == _one(built, "select count(*) from ringostat_raw.calls")
+    assert _one(built, "select count(*) from ringostat_marts.fct_conversions") == 3
 
 
 def test_conversions_built_without_their_labels_get_them_in_the_next_build(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
-    build()
-    _land(raw, "b", caller="380002", pool_name="Radio", category_number=4)
+    _land(built, "b", caller="380002", pool_name="Radio", category_number=4)
     without_labels = ("stg_ringostat__calls", "int_contacts", "int_conversions_daily")
-    build("--select", *without_labels, *WITHOUT_TESTS)
-    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 1
-    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 1
+    build("--select", *without_labels)
+    assert _one(built, "select count(*) from ringostat_marts.fct_conversions") == 1
+    assert _one(built, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 1
     build()
-    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 2
-    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
+    assert _one(built, "select count(*) from ringostat_marts.fct_conversions") == 2
+    assert _one(built, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 2
 
 
 @pytest.mark.parametrize("again", [[], pytest.param(["--full-refresh"], marks=pytest.mark.slow)])
 def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
-    again: list[str], raw: psycopg.Connection, build: Build
+    again: list[str], built: psycopg.Connection, build: Build
 ) -> None:
     """Also if the conversions are built several times, or anew, before the days are."""
     models = ("stg_ringostat__calls", "int_calls_and_forms", "int_contacts")
-    _land(raw, "b", caller="380002")
-    build()
     for day in ("2024-05-03", "2024-05-04"):
-        raw.execute(
-            "update ringostat_raw.calls set call_at = %s, loaded_at = now() where call_id = 'b'",
-            [day],
-        )
-        build("--select", *models, *WITHOUT_TESTS, *again)
+        built.execute("update ringostat_raw.calls set call_at = %s, loaded_at = now()", [day])
+        build("--select", *models, *again)
     build()
     daily = "select conversion_date::text, conversions from ringostat_marts.rpt_conversions_daily"
-    assert raw.execute(f"{daily} order by 1").fetchall() == [("2024-05-01", 1), ("2024-05-04", 1)]
+    assert built.execute(f"{daily} order by 1").fetchall() == [("2024-05-04", 1)]
 
 
 def test_a_run_computes_only_days_on_which_something_changed(
-    raw: psycopg.Connection, build: Build
+    raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
     for call_id, day in (("b", "2024-05-03"), ("c", "2024-05-04")):
         _land(raw, call_id, caller=f"38000{call_id}")
@@ -273,7 +259,9 @@ def test_a_run_computes_only_days_on_which_something_changed(
     written = _written_since(before, raw, "int_conversions_daily", day)
     assert written == {"2024-05-01", "read until"}
     before = _versions(raw, "int_conversions_daily", day)
-    build(ringostat_kpi_mode="tagged")
+    in_another_mode = PROJECTS + "1,Clinic,,Europe/Kyiv,tagged,2024-01-01,true\n"
+    (seeds / "projects.csv").write_text(in_another_mode)
+    build()
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 0
     assert not _written_since(before, raw, "int_conversions_daily", day)
 
@@ -300,7 +288,7 @@ def test_an_edit_counts_again_only_the_labels_that_it_gives_and_takes(
 
     raw.execute(counted)
     edit("Second")
-    build(*WITHOUT_TESTS)
+    build()
     assert raw.execute(daily, [campaigns]).fetchall() == [
         ("Metro", 1, 99),
         ("Second", 1, 1),
@@ -309,7 +297,7 @@ def test_an_edit_counts_again_only_the_labels_that_it_gives_and_takes(
 
     # One caller of two calls that have the same labels now.
     edit("Metro")
-    build(*WITHOUT_TESTS)
+    build()
     assert raw.execute(daily, [campaigns]).fetchall() == [
         ("Metro", 2, 1),
         ("Неизвестная кампания", 1, 99),
@@ -317,9 +305,8 @@ def test_an_edit_counts_again_only_the_labels_that_it_gives_and_takes(
 
 
 def test_staging_goes_on_where_the_servers_clock_was_set_back(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
-    build()
     for schema, table in (
         ("staging", "stg_ringostat__calls"),
         ("intermediate", "int_contacts"),
@@ -328,7 +315,7 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
         ("intermediate", "int_attribution"),
         ("intermediate", "int_tags"),
     ):
-        raw.execute(f"update ringostat_{schema}.{table} set staged_at = '2100-01-01 00:00:00+00'")
+        built.execute(f"update ringostat_{schema}.{table} set staged_at = '2100-01-01 00:00:00+00'")
     for table in (
         "int_contacts",
         "int_calls_daily",
@@ -336,79 +323,80 @@ def test_staging_goes_on_where_the_servers_clock_was_set_back(
         "int_conversions_daily",
         "int_duplicates",
     ):
-        raw.execute(
+        built.execute(
             f"update ringostat_intermediate.{table} set written_at = '2100-01-01 00:00:00+00'"
         )
-    _land(raw, "b", caller="380002", pool_name="Radio")
-    _land_form(raw, "f")
+    _land(built, "b", caller="380002", pool_name="Radio")
+    _land_form(built, "f")
     build()
-    assert _one(raw, "select count(*) from ringostat_marts.fct_conversions") == 3
-    assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 3
-    assert _one(raw, "select sum(calls) from ringostat_intermediate.int_calls_daily") == 2
+    assert _one(built, "select count(*) from ringostat_marts.fct_conversions") == 3
+    assert _one(built, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 3
+    assert _one(built, "select sum(calls) from ringostat_intermediate.int_calls_daily") == 2
 
 
-def test_no_view_is_left_to_be_dropped_with_a_table(raw: psycopg.Connection, build: Build) -> None:
+def test_no_view_is_left_to_be_dropped_with_a_table(
+    built: psycopg.Connection, build: Build
+) -> None:
     """Two tables at a time would lock the views on both in two orders, and block each other."""
-    build()
-    raw.execute(
+    built.execute(
         "create view ringostat_marts.of_bi as select * from ringostat_intermediate.int_days"
     )
-    raw.execute("create table dropped (by_command text, kind text, name text)")
-    raw.execute(
+    built.execute("create table dropped (by_command text, kind text, name text)")
+    built.execute(
         "create function note_dropped() returns event_trigger language plpgsql as"
         " $$ begin insert into public.dropped select tg_tag, object_type, object_identity"
         " from pg_event_trigger_dropped_objects(); end $$"
     )
-    raw.execute("create event trigger note_dropped on sql_drop execute function note_dropped()")
-    build("--full-refresh", *NO_TESTS)
-    dropped = dict(raw.execute("select name, by_command from dropped where kind = 'view'"))
+    built.execute("create event trigger note_dropped on sql_drop execute function note_dropped()")
+    build("--full-refresh")
+    dropped = dict(built.execute("select name, by_command from dropped where kind = 'view'"))
     assert dropped.keys() > {"ringostat_marts.fct_conversions", "ringostat_marts.of_bi"}
     assert set(dropped.values()) == {"DROP VIEW"}
 
 
 def test_a_full_refresh_makes_and_renames_a_table_in_one_transaction(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
     """Between two, nothing would hold the lock of staging, and no table would have the name."""
-    build()
-    raw.execute("create table made (transaction_id bigint, command text, name text)")
-    raw.execute(
+    built.execute("create table made (transaction_id bigint, command text, name text)")
+    built.execute(
         "create function note_made() returns event_trigger language plpgsql as"
         " $$ begin insert into public.made select txid_current(), tg_tag, object_identity"
         " from pg_event_trigger_ddl_commands(); end $$"
     )
-    raw.execute(
+    built.execute(
         "create event trigger note_made on ddl_command_end"
         " when tag in ('CREATE TABLE AS', 'ALTER TABLE') execute function note_made()"
     )
-    build("--full-refresh", *NO_TESTS)
+    build("--full-refresh")
     made: dict[str, set[int]] = {}
-    noted = raw.execute(
+    noted = built.execute(
         "select name, transaction_id from made"
         " where name ~ '^ringostat_(staging|intermediate)' and name !~ '__dbt_backup$'"
     )
     for name, transaction in noted.fetchall():
         made.setdefault(name.removesuffix("__dbt_tmp"), set()).add(transaction)
     of_models = "select schemaname || '.' || tablename from pg_tables where schemaname in"
-    models = raw.execute(f"{of_models} ('ringostat_staging', 'ringostat_intermediate')").fetchall()
+    models = built.execute(
+        f"{of_models} ('ringostat_staging', 'ringostat_intermediate')"
+    ).fetchall()
     kept = "ringostat_intermediate.int_reported_daily"  # a full refresh leaves it as it is
     assert made.keys() == {name for (name,) in models} - {kept}
     assert {name: ids for name, ids in made.items() if len(ids) != 1} == {}
 
 
 def test_days_are_gone_after_the_contacts_were_built_again_without_them(
-    raw: psycopg.Connection, build: Build
+    built: psycopg.Connection, build: Build
 ) -> None:
-    _land(raw, "b", caller="380002")
-    raw.execute("update ringostat_raw.calls set call_at = '2024-05-09' where call_id = 'b'")
-    build()
-    raw.execute("delete from ringostat_raw.calls where call_id = 'b'")
+    built.execute("delete from ringostat_raw.calls")
+    _land(built, "b", caller="380002")
+    built.execute("update ringostat_raw.calls set call_at = '2024-05-09'")
     again = ("stg_ringostat__calls", "int_calls_and_forms", "int_contacts")
-    build("--full-refresh", *NO_TESTS, "--select", *again)
+    build("--full-refresh", "--select", *again)
     build()
     days = "select conversion_date::text, calls from ringostat_intermediate.int_calls_daily"
-    assert raw.execute(days).fetchall() == [("2024-05-01", 1)]
-    assert _one(raw, "select calls from ringostat_marts.rpt_load_status") == 1
+    assert built.execute(days).fetchall() == [("2024-05-09", 1)]
+    assert _one(built, "select calls from ringostat_marts.rpt_load_status") == 1
 
 
 def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_belongs_to(
@@ -425,7 +413,7 @@ def test_a_build_waits_for_the_holder_of_the_build_lock_and_not_for_the_run_it_b
         monkeypatch.setenv("RINGOSTAT_BUILD_LOCK", "held")
         build()
         monkeypatch.delenv("RINGOSTAT_BUILD_LOCK")
-        building = pool.submit(_dbt, dbt_folder, "build", *WITHOUT_TESTS)
+        building = pool.submit(_dbt, dbt_folder, "build", *NO_TESTS)
         while not building.done() and not _one(raw, waiting):
             pass
         assert not building.done()
@@ -489,7 +477,7 @@ def test_source_freshness_is_that_of_the_active_project_that_was_landed_longest_
         + "2,Salon,,Europe/Kyiv,,2024-01-01,true\n"
         + "3,Closed,,Europe/Kyiv,,2024-01-01,false\n"
     )
-    build("--select", "resource_type:seed", "stg_config__projects", *NO_TESTS)
+    build("--select", "resource_type:seed", "stg_config__projects")
     for project_id, ago in enumerate(hours, 1):
         if ago is not None:
             raw.execute(
@@ -546,7 +534,7 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
     raw.execute(raw_tables.TABLES)  # fills load_state from the log
     build()
     _land(raw, "of 9, staged", 9)
-    build("--select", "stg_ringostat__calls", *NO_TESTS)
+    build("--select", "stg_ringostat__calls")
     _land(raw, "of 8, landed", 8)
     _land(raw, "of 10, landed", 10)
     mart = {
@@ -686,23 +674,21 @@ def test_a_full_refresh_holds_no_keys_of_a_project_that_is_not_listed(
 
 
 def test_of_a_deleted_project_that_is_added_again_nothing_old_is_built(
-    raw: psycopg.Connection, seeds: Path, build: Build
+    built: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
-    _land(raw, "b", caller="380002")
-    build()
-    lifecycle.delete(raw, lifecycle.listed_or_not(1))
+    lifecycle.delete(built, lifecycle.listed_or_not(1))
     assert "Clinic" not in (seeds / "projects.csv").read_text()
     for schema in ("raw", "staging", "intermediate", "seeds", "marts"):
-        for relation in _relations(raw, f"ringostat_{schema}"):
-            query = sql.SQL("select * from {} as t where t::text ~ '380001|380002'")
-            assert not raw.execute(query.format(sql.Identifier(*relation))).fetchall()
+        for relation in _relations(built, f"ringostat_{schema}"):
+            query = sql.SQL("select * from {} as t where t::text ~ '380001'")
+            assert not built.execute(query.format(sql.Identifier(*relation))).fetchall()
 
     (seeds / "projects.csv").write_text(ONE_PROJECT)
-    _land(raw, "c", caller="380003")
+    _land(built, "c", caller="380003")
     build()
     for table in ("staging.stg_ringostat__calls", "intermediate.int_contacts"):
-        assert _one(raw, f"select count(*) from ringostat_{table}") == 1
-    assert _one(raw, "select source_id from ringostat_marts.fct_conversions") == "c"
+        assert _one(built, f"select count(*) from ringostat_{table}") == 1
+    assert _one(built, "select source_id from ringostat_marts.fct_conversions") == "c"
 
 
 def test_an_unknown_field_is_a_warning(raw: psycopg.Connection, dbt_folder: Path) -> None:
@@ -736,53 +722,51 @@ def test_conversions_of_other_systems_may_be_duplicates(
 
 
 def test_possible_duplicates_of_two_projects_come_and_go(
-    raw: psycopg.Connection, seeds: Path, build: Build
+    built: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
     (seeds / "projects.csv").write_text(ONE_PROJECT + "2,Dealer,,Europe/Kyiv,,2024-01-01,true\n")
-    build()
     duplicates = """
         select conversion_id, other_id, seconds_apart
         from ringostat_marts.rpt_possible_duplicates order by 1, 2
     """
-    assert raw.execute(duplicates).fetchall() == []
-
+    assert built.execute(duplicates).fetchall() == []
     # At the moment of the call that is in the first project since the last build.
-    _land(raw, "b", project_id=2, caller="380001")
-    _land(raw, "c", project_id=2, caller="380002")
+    _land(built, "b", project_id=2, caller="380001")
+    _land(built, "c", project_id=2, caller="380002")
     build()
     pair = [("1:call:a", "2:call:b", 0), ("2:call:b", "1:call:a", 0)]
-    assert raw.execute(duplicates).fetchall() == pair
-    (before,) = raw.execute(
+    assert built.execute(duplicates).fetchall() == pair
+    (before,) = built.execute(
         "select xmin::text from ringostat_intermediate.int_duplicates"
         " where project_id <> other_project_id"
     ).fetchone()
     build()
-    assert (before,) in raw.execute(
+    assert (before,) in built.execute(
         "select xmin::text from ringostat_intermediate.int_duplicates"
     ).fetchall()
 
     build(ringostat_duplicate_minutes=0)
-    assert raw.execute(duplicates).fetchall() == pair  # at the same moment
+    assert built.execute(duplicates).fetchall() == pair  # at the same moment
     # Two statements: Citus moves no row by a value of its own.
-    (moment,) = raw.execute(
-        "select call_at + interval '20 minutes' from ringostat_raw.calls where call_id = 'b'"
+    (moment,) = built.execute(
+        "select call_at + interval '5 minutes' from ringostat_raw.calls where call_id = 'b'"
     ).fetchone()
-    raw.execute(
+    built.execute(
         "update ringostat_raw.calls set call_at = %s, loaded_at = now() where call_id = 'b'",
         [moment],
     )
+    build(ringostat_duplicate_minutes=0)
+    assert built.execute(duplicates).fetchall() == []
     build()
-    assert raw.execute(duplicates).fetchall() == []
-    build(ringostat_duplicate_minutes=20)
-    assert [row[:2] for row in raw.execute(duplicates)] == [row[:2] for row in pair]
+    assert [row[:2] for row in built.execute(duplicates)] == [row[:2] for row in pair]
 
-    raw.execute(
+    built.execute(
         "update ringostat_raw.calls set removed_at = now(), loaded_at = now() where call_id = 'b'"
     )
     build()
-    assert raw.execute(duplicates).fetchall() == []
+    assert built.execute(duplicates).fetchall() == []
     kept = "select count(*) from ringostat_intermediate.int_duplicates where contact_id <> ''"
-    assert _one(raw, kept) == 0
+    assert _one(built, kept) == 0
 
 
 def test_a_deletion_reaches_the_pairs_of_possible_duplicates(

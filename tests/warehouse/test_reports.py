@@ -115,9 +115,7 @@ def test_what_changed_since_a_report_and_by_what(
     assert changes(raw)[-1] == ("Second", 4, 0, "calls")
 
 
-def test_a_day_is_reported_once_it_has_ended(
-    raw: psycopg.Connection, seeds: Path, build: Build
-) -> None:
+def test_a_day_is_reported_once_it_has_ended(raw: psycopg.Connection, build: Build) -> None:
     for call_id, age in (("today", 0), ("yesterday", 1)):
         land(raw, call_id, pool_name="Radio")
         raw.execute(
@@ -163,8 +161,7 @@ def test_conversions_that_had_no_labels_are_reported_once_they_have_them(
     a_day_passes(raw)
     land(raw, "b", pool_name="Other")
     without_labels = ("stg_ringostat__calls", "int_contacts", "int_conversions_daily")
-    no_tests = ("--exclude-resource-type", "test", "unit_test")
-    report("--select", *without_labels, "int_reported_daily", *no_tests)
+    report("--select", *without_labels, "int_reported_daily")
     assert changes(raw) == []
     report()
     late = (UNKNOWN, 1, 2, "calls")

@@ -16,9 +16,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from bi import docs
-from loader import ROOT, raw
+from loader import ROOT
+from loader import raw as raw_tables
 from loader.commands.dbt import dbt
 from loader.sandbox import Sandbox, SandboxProject
+
+from .support import PROJECTS
 
 Build = Callable[..., None]
 
@@ -36,16 +39,10 @@ FORM = {"submitted_at": "2024-05-02T10:00:00+03:00", "phone": "+38 (067) 456-78-
 
 
 @pytest.fixture
-def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of seeds with one project in it."""
-    folder = tmp_path / "seeds"
-    folder.mkdir()
-    for file in (ROOT / "seeds").glob("*.csv"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    with (folder / "projects.csv").open("a") as file:
-        file.write("11111,Clinic,,Europe/Kyiv,,2024-05-01,true,\n")
-    monkeypatch.setenv("RINGOSTAT_SEEDS", str(folder))
-    return folder
+def seeds(seeds: Path) -> Path:
+    """A folder of seeds with the project of `api` in it."""
+    (seeds / "projects.csv").write_text(PROJECTS + "11111,Clinic,,Europe/Kyiv,,2024-05-01,true\n")
+    return seeds
 
 
 @pytest.fixture
@@ -138,15 +135,15 @@ def test_dbt_does_not_get_what_it_does_not_need(
 def test_without_the_variable_a_random_salt_is_made_once(
     conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     made = _salt(conn)
     assert len(made) == 64
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", "")
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     assert _salt(conn) == made
     # Tables of an older version have no salt yet.
     conn.execute("drop table ringostat_raw.settings")
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     assert _salt(conn) not in (made, "")
     assert not caplog.records
 
@@ -156,14 +153,14 @@ def test_the_variable_is_stored_and_another_one_replaces_it_with_a_warning(
 ) -> None:
     first, second = f"{SALT} '%s' $1", f"{SALT} 2"
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", first)
-    raw.create_tables(conn)
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
+    raw_tables.create_tables(conn)
     monkeypatch.delenv("RINGOSTAT_CALLER_SALT")
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     assert _salt(conn) == first
     assert not caplog.records
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", second)
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     assert _salt(conn) == second
     (record,) = caplog.records
     assert record.levelname == "WARNING"
@@ -172,15 +169,14 @@ def test_the_variable_is_stored_and_another_one_replaces_it_with_a_warning(
 
 
 def test_keys_change_with_the_salt_and_with_nothing_else(
-    seeds: Path, conn: psycopg.Connection, build: Build, monkeypatch: pytest.MonkeyPatch
+    raw: psycopg.Connection, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw.create_tables(conn)
     hashed = "sha256:" + _sha256(f"2024-05-01T10:00:00+0300|{NUMBERS[1]}|380441110001")
-    _land(conn, "ua9.1", NUMBERS[0])
-    _land(conn, hashed, NUMBERS[1])
+    _land(raw, "ua9.1", NUMBERS[0])
+    _land(raw, hashed, NUMBERS[1])
 
     def keys() -> set[tuple[str, str, str]]:
-        rows = conn.execute(
+        rows = raw.execute(
             "select conversion_id, source_id, caller_key from ringostat_marts.fct_conversions"
         ).fetchall()
         assert len(rows) == len(set(rows)) == 2
@@ -194,24 +190,19 @@ def test_keys_change_with_the_salt_and_with_nothing_else(
         }
 
     build()
-    made = _salt(conn)
+    made = _salt(raw)
     assert made
     assert keys() == expected(made)
-    raw.create_tables(conn)
-    build()
-    assert keys() == expected(made)
-
+    raw_tables.create_tables(raw)
     monkeypatch.setenv("RINGOSTAT_CALLER_SALT", SALT)
     build()
     assert keys() == expected(made), "the loader alone stores a salt"
-    raw.create_tables(conn)
+    raw_tables.create_tables(raw)
     build()
     assert keys() == expected(SALT)
 
     monkeypatch.delenv("RINGOSTAT_CALLER_SALT")
-    raw.create_tables(conn)
-    build()
-    assert keys() == expected(SALT)
+    raw_tables.create_tables(raw)
     build("--full-refresh")
     assert keys() == expected(SALT)
 
@@ -230,7 +221,7 @@ def test_no_build_goes_without_a_salt(
     build: Build,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    raw.create_tables(conn)
+    raw_tables.create_tables(conn)
     _land(conn, "ua9.1", NUMBERS[0])
     conn.execute(loss)
     with pytest.raises(AssertionError):
@@ -244,10 +235,9 @@ def test_no_build_goes_without_a_salt(
 
 
 def test_failing_rows_show_no_personal_column(
-    seeds: Path, conn: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
+    raw: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    raw.create_tables(conn)
-    _land(conn, "sha256:c0ffee", NUMBERS[0])
+    _land(raw, "sha256:c0ffee", NUMBERS[0])
     build()
     code = "select *, '10.0.0.7' as visitor_ip from ringostat_intermediate.int_contacts"
     failed = {
@@ -302,12 +292,11 @@ def test_of_many_failing_rows_the_first_are_shown_and_all_are_counted(
 
 
 def test_a_personal_column_in_a_mart_fails_the_build(
-    seeds: Path, conn: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
+    raw: psycopg.Connection, build: Build, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    raw.create_tables(conn)
     build()
     columns = ("caller_digits", "contact_id", "remote_ip", "recording_wav")
-    conn.execute(
+    raw.execute(
         "create view ringostat_marts.theirs as select 1 as caller_key, "
         + ", ".join(f"'' as {column}" for column in columns)
     )

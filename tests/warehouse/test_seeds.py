@@ -82,7 +82,7 @@ def test_a_space_at_an_end_is_a_warning(
 
 
 @pytest.fixture
-def built(raw: psycopg.Connection, seeds: Path, build: Build) -> psycopg.Connection:
+def labelled(raw: psycopg.Connection, seeds: Path, build: Build) -> psycopg.Connection:
     """Marts of one call, of a channel."""
     append(seeds, "static_channels", "1,pool_name,Billboard,s,t,First,,")
     build()
@@ -107,23 +107,23 @@ EDIT = {
     ],
 )
 def test_a_fault_in_one_file_leaves_the_marts_as_they_were(
-    name: str, row: str, built: psycopg.Connection, seeds: Path, dbt_folder: Path
+    name: str, row: str, labelled: psycopg.Connection, seeds: Path, dbt_folder: Path
 ) -> None:
     """With its tests and without them, though the other cells were edited as well."""
-    before = marts(built)
+    before = marts(labelled)
     for edited, text in EDIT.items():
         (seeds / f"{edited}.csv").write_text(text)
     append(seeds, name, row)
-    land(built, "b", caller="380002", pool_name="Billboard")
+    land(labelled, "b", caller="380002", pool_name="Billboard")
     refused = run_dbt(dbt_folder, "build")
     assert refused.returncode == 1
     assert f"seeds/{name}.csv: {as_named(name, row)}: " in refused.stdout
-    assert marts(built) == before
+    assert marts(labelled) == before
     ran = run_dbt(dbt_folder, "run")
     assert ran.returncode == 1
     assert f"seeds/{name}.csv: " in ran.stdout
     assert ", but must " in ran.stdout
-    assert marts(built) == before
+    assert marts(labelled) == before
 
 
 @pytest.mark.parametrize(
@@ -137,21 +137,20 @@ def test_a_fault_in_one_file_leaves_the_marts_as_they_were(
 )
 @pytest.mark.slow
 def test_a_file_that_is_not_valid_csv_leaves_the_marts_as_they_were(
-    content: bytes, built: psycopg.Connection, seeds: Path, dbt_folder: Path
+    content: bytes, labelled: psycopg.Connection, seeds: Path, dbt_folder: Path
 ) -> None:
-    before = marts(built)
+    before = marts(labelled)
     (seeds / "projects.csv").write_bytes(content)
     assert run_dbt(dbt_folder, "build").returncode != 0
-    assert marts(built) == before
+    assert marts(labelled) == before
     run_dbt(dbt_folder, "run")  # with the last seed that was loaded, if dbt refused this file
-    assert marts(built) == before
+    assert marts(labelled) == before
 
 
 def test_a_list_of_no_projects_empties_the_marts_and_keeps_what_was_loaded(
     built: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
     (seeds / "projects.csv").write_text(PROJECTS)
-    (seeds / "static_channels.csv").write_text(CHANNELS)
     build()
     assert one(built, "select count(*) from ringostat_marts.fct_conversions") == 0
     assert one(built, "select count(*) from ringostat_raw.calls") == 1
@@ -193,8 +192,9 @@ def test_readers_of_the_configuration_see_the_old_rows_until_the_new_ones_are_th
     assert one(built, query) == "Renamed"
 
 
+@pytest.mark.parametrize("style", ["German", pytest.param("SQL, DMY", marks=pytest.mark.slow)])
 def test_ids_and_labels_do_not_depend_on_the_date_style(
-    raw: psycopg.Connection, warehouse: dict[str, str], seeds: Path, build: Build
+    style: str, raw: psycopg.Connection, warehouse: dict[str, str], seeds: Path, build: Build
 ) -> None:
     append(seeds, "static_channels", "1,pool_name,Billboard,s,t,c,2024-04-03,2024-05-06")
     build()
@@ -204,39 +204,38 @@ def test_ids_and_labels_do_not_depend_on_the_date_style(
     channels, attribution = raw.execute(query).fetchall(), raw.execute(labels).fetchall()
     # md5 of 1|pool_name|Billboard|2024-04-03
     assert channels == [("a848ce2cabd3402561effa788ca3491d", "c", True, True)]
-    for style in ("German", "SQL, DMY"):
-        raw.execute(
-            sql.SQL("alter database {} set datestyle to {}").format(
-                sql.Identifier(warehouse["PGDATABASE"]), sql.Literal(style)
-            )
+    raw.execute(
+        sql.SQL("alter database {} set datestyle to {}").format(
+            sql.Identifier(warehouse["PGDATABASE"]), sql.Literal(style)
         )
-        build()
-        # As a BI tool connects: `database.connect` would set the style back.
-        with psycopg.connect(
-            host=warehouse["PGHOST"],
-            port=warehouse["PGPORT"],
-            user=warehouse["PGUSER"],
-            password=warehouse.get("PGPASSWORD"),
-            dbname=warehouse["PGDATABASE"],
-        ) as reader:
-            assert one(reader, "show datestyle") == style.replace("German", "German, DMY")
-            assert reader.execute(query).fetchall() == channels
-            assert [row[1] for row in reader.execute(labels).fetchall()] == [
-                row[1] for row in attribution
-            ]
+    )
+    build()
+    # As a BI tool connects: `database.connect` would set the style back.
+    with psycopg.connect(
+        host=warehouse["PGHOST"],
+        port=warehouse["PGPORT"],
+        user=warehouse["PGUSER"],
+        password=warehouse.get("PGPASSWORD"),
+        dbname=warehouse["PGDATABASE"],
+    ) as reader:
+        assert one(reader, "show datestyle") == style.replace("German", "German, DMY")
+        assert reader.execute(query).fetchall() == channels
+        assert [row[1] for row in reader.execute(labels).fetchall()] == [
+            row[1] for row in attribution
+        ]
 
 
 def test_a_folder_without_channel_costs_has_no_costs(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
-    # What dbt saves of such a parse must not reach the tests that have the file.
-    of_its_own = {"ringostat_call_back_hours": 25}
     append(seeds, "channel_costs", COST)
-    build(**of_its_own)
+    build()
     assert str(one(raw, SPEND)) == "100.01"
     (seeds / "channel_costs.csv").unlink()
     assert check.find_faults() == []
-    build("--with-tests", **of_its_own)
+    # What dbt saves of such a parse must not reach the tests that have the file.
+    of_its_own = {"ringostat_call_back_hours": 25}
+    build(tests=["test"], **of_its_own)
     assert one(raw, SPEND) is None
 
 

@@ -17,7 +17,7 @@ from psycopg import sql
 from loader import ROOT
 from loader.commands import dbt
 
-from .support import land, run_dbt, run_program
+from .support import land, run_dbt
 
 Build = Callable[..., None]
 
@@ -139,7 +139,7 @@ def test_a_build_with_all_vars_changed_passes_its_tests(
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "999999.5")
     values = {name: values[place % len(values)] for name, values in OTHER_VALUES.items()}
-    build("--with-tests", **{**values, "ringostat_bi_role": role})
+    build(tests=["test", "unit_test"], **{**values, "ringostat_bi_role": role})
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_build_with_one_var_changed_passes_its_tests(
 ) -> None:
     for name in names:
         value = OTHER_VALUES[name][0]
-        build("--with-tests", **{name: role if value == ROLE else value})
+        build(tests=["test", "unit_test"], **{name: role if value == ROLE else value})
 
 
 def test_unit_tests_set_every_var_that_their_model_reads(
@@ -178,7 +178,9 @@ def test_wrong_values_are_refused_at_once_and_nothing_is_built(
 ) -> None:
     monkeypatch.setenv("RINGOSTAT_STALE_HOURS", "a day")
     values = {name: value for name, (value, _) in wrong.items()}
-    built = run_dbt(dbt_folder, "build", "--vars", json.dumps({**values, "ringostat_kpi_mod": 1}))
+    given = ("--vars", json.dumps({**values, "ringostat_kpi_mod": 1}))
+    given += ("--target-path", str(dbt_folder / "target_of_wrong_values"))
+    built = run_dbt(dbt_folder, "build", *given)
     assert built.returncode != 0
     lines = [line.strip() for line in built.stdout.splitlines()]
     for name, (_, shown) in wrong.items():
@@ -203,9 +205,8 @@ def test_names_and_values_of_dbt_project_yml_are_checked_too(
     settings["vars"]["ringostat"] = {"ringostat_unknown": "?", "ringostat_kpi_mode": "some"}
     settings["vars"]["of_another_package"] = 1
     (project / "dbt_project.yml").write_text(yaml.safe_dump(settings, allow_unicode=True))
-    built = run_program(
-        dbt_folder, "dbt", "--no-use-colors", "build", "--project-dir", str(project)
-    )
+    own = ("--project-dir", str(project), "--target-path", str(project / "target"))
+    built = run_dbt(dbt_folder, "build", *own)
     assert built.returncode != 0
     assert "ringostat_kpi_mod is not a setting: " in built.stdout
     assert "ringostat_unknown is not a setting: " in built.stdout

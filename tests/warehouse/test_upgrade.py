@@ -77,29 +77,29 @@ def test_older_tables_are_refused_until_a_full_refresh(
     ],
 )
 def test_a_table_that_lacks_a_column_is_refused(
-    schema: str, table: str, column: str, raw: psycopg.Connection, dbt_folder: Path, build: Build
+    schema: str, table: str, column: str, built: psycopg.Connection, dbt_folder: Path, build: Build
 ) -> None:
-    build()
-    raw.execute(f"alter table ringostat_{schema}.{table} drop column {column} cascade")
+    built.execute(f"alter table ringostat_{schema}.{table} drop column {column} cascade")
     refused = run_dbt(dbt_folder, "build")
     assert refused.returncode != 0
     assert f"nothing was built: ringostat_{schema}.{table} is of an older version" in refused.stdout
     build("--full-refresh")
-    assert one(raw, "select sum(legs) from ringostat_marts.fct_conversions") == 1
+    assert one(built, "select sum(legs) from ringostat_marts.fct_conversions") == 1
 
 
 def test_columns_that_only_a_table_or_only_its_model_has(
-    raw: psycopg.Connection, dbt_folder: Path, build: Build
+    built: psycopg.Connection, dbt_folder: Path, build: Build
 ) -> None:
-    build()
-    raw.execute("alter table ringostat_intermediate.int_tags add column former text")
+    built.execute("alter table ringostat_intermediate.int_tags add column former text")
     refused = run_dbt(dbt_folder, "build", "--select", "int_tags")
     assert refused.returncode != 0
     assert "out of sync" in refused.stdout
     assert "former" in refused.stdout
-    raw.execute("alter table ringostat_intermediate.int_tags drop column former")
+    built.execute("alter table ringostat_intermediate.int_tags drop column former")
 
     # The configuration is stored as it is now; its table gets a new column without a full refresh.
-    raw.execute("alter table ringostat_staging.stg_config__projects drop column is_active cascade")
+    built.execute(
+        "alter table ringostat_staging.stg_config__projects drop column is_active cascade"
+    )
     build()
-    assert one(raw, "select is_active from ringostat_staging.stg_config__projects")
+    assert one(built, "select is_active from ringostat_staging.stg_config__projects")
