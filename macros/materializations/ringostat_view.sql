@@ -83,6 +83,11 @@
 {% macro replace_view(relation, sql, version) %}
     {%- set view = relation.include(database=false) | string -%}
     {%- call give_way_to_readers('view ' ~ view ~ ' cannot be replaced') %}
+    {% if is_distributed() -%}
+    {#- Citus replaces no view that the nodes have and that reads a table that they lack, as may be
+        the one of `ringostat_other_conversions`. Only the coordinator needs the views. -#}
+    set local citus.enable_ddl_propagation = off;
+    {% endif -%}
     {% if should_full_refresh() -%}
     drop view if exists {{ view }} cascade;
     {% endif -%}

@@ -699,9 +699,9 @@ def test_an_unknown_field_is_a_warning(raw: psycopg.Connection, dbt_folder: Path
 
 
 def test_conversions_of_other_systems_may_be_duplicates(
-    raw: psycopg.Connection, dbt_folder: Path, build: Build
+    built: psycopg.Connection, dbt_folder: Path, build: Build
 ) -> None:
-    raw.execute(
+    built.execute(
         """
         create table public.crm
             (system text, conversion_id int, occurred_at timestamptz, phone text);
@@ -711,7 +711,7 @@ def test_conversions_of_other_systems_may_be_duplicates(
         """
     )
     build(ringostat_other_conversions="public.crm")
-    rows = raw.execute(
+    rows = built.execute(
         "select conversion_id, other_system, other_id, seconds_apart"
         " from ringostat_marts.rpt_possible_duplicates"
     ).fetchall()
