@@ -84,8 +84,8 @@
     {%- set view = relation.include(database=false) | string -%}
     {%- call give_way_to_readers('view ' ~ view ~ ' cannot be replaced') %}
     {% if is_distributed() -%}
-    {#- Citus replaces no view that the nodes have and that reads a table that they lack, as may be
-        the one of `ringostat_other_conversions`. Only the coordinator needs the views. -#}
+    {#- Only the coordinator needs the views. If the nodes had them too, Citus would refuse to let one
+        read a table that the nodes lack, such as that of `ringostat_other_conversions`. -#}
     set local citus.enable_ddl_propagation = off;
     {% endif -%}
     {% if should_full_refresh() -%}

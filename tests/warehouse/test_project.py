@@ -50,7 +50,7 @@ def test_an_empty_warehouse_and_empty_seeds_build(
 ) -> None:
     raw_tables.create_tables(conn)
     monkeypatch.setenv("RINGOSTAT_SEEDS", "seeds")  # as shipped: headers only
-    build(tests=["test"])
+    build(tests=["test", "unit_test"])
     assert _one(conn, "select count(*) from ringostat_marts.fct_conversions") == 0
 
 
@@ -234,16 +234,21 @@ def test_a_call_that_changes_its_day_is_counted_on_the_new_one_alone(
 ) -> None:
     """Also if the conversions are built several times, or anew, before the days are."""
     models = ("stg_ringostat__calls", "int_calls_and_forms", "int_contacts")
+    _land(built, "b", caller="380002")
+    build()
     for day in ("2024-05-03", "2024-05-04"):
-        built.execute("update ringostat_raw.calls set call_at = %s, loaded_at = now()", [day])
+        built.execute(
+            "update ringostat_raw.calls set call_at = %s, loaded_at = now() where call_id = 'b'",
+            [day],
+        )
         build("--select", *models, *again)
     build()
     daily = "select conversion_date::text, conversions from ringostat_marts.rpt_conversions_daily"
-    assert built.execute(f"{daily} order by 1").fetchall() == [("2024-05-04", 1)]
+    assert built.execute(f"{daily} order by 1").fetchall() == [("2024-05-01", 1), ("2024-05-04", 1)]
 
 
 def test_a_run_computes_only_days_on_which_something_changed(
-    raw: psycopg.Connection, seeds: Path, build: Build
+    raw: psycopg.Connection, build: Build
 ) -> None:
     for call_id, day in (("b", "2024-05-03"), ("c", "2024-05-04")):
         _land(raw, call_id, caller=f"38000{call_id}")
@@ -259,9 +264,7 @@ def test_a_run_computes_only_days_on_which_something_changed(
     written = _written_since(before, raw, "int_conversions_daily", day)
     assert written == {"2024-05-01", "read until"}
     before = _versions(raw, "int_conversions_daily", day)
-    in_another_mode = PROJECTS + "1,Clinic,,Europe/Kyiv,tagged,2024-01-01,true\n"
-    (seeds / "projects.csv").write_text(in_another_mode)
-    build()
+    build(ringostat_kpi_mode="tagged")
     assert _one(raw, "select sum(conversions) from ringostat_marts.rpt_conversions_daily") == 0
     assert not _written_since(before, raw, "int_conversions_daily", day)
 
