@@ -154,7 +154,7 @@ def measure(
         typed(conn, dbt, notes, runs)
         tidy(conn)
         ordinary_days(days, dbt, notes, "day", runs)
-        channel_edit(conn, dbt, notes, facts, runs)
+        facts["moved_percent"] = channel_edit(conn, dbt, notes, "edit", runs)
         kpi_switch(dbt, notes, runs)
         tidy(conn)
         queries(conn, notes, max(runs, 7))
@@ -164,6 +164,7 @@ def measure(
         full_build(dbt, notes, 1, name="full_more")
         tidy(conn)
         ordinary_days(days, dbt, notes, "day_more", runs)
+        channel_edit(conn, dbt, notes, "edit_more", runs)
     return {
         "calls": calls,
         "more_calls": more_calls,
@@ -327,22 +328,21 @@ def ordinary_days(days: Days, dbt: Dbt, notes: Notes, name: str, runs: int) -> N
         notes.add_build(name, dbt.build())
 
 
-def channel_edit(
-    conn: psycopg.Connection, dbt: Dbt, notes: Notes, facts: dict[str, float], runs: int
-) -> None:
-    """Another campaign for one pool of every project: all their keys get new labels."""
-    for number in range(1, runs + 1):
-        campaign = f"Billboard {number}"
+def channel_edit(conn: psycopg.Connection, dbt: Dbt, notes: Notes, name: str, runs: int) -> float:
+    """Another campaign for one pool of every project: all their keys get new labels. Returns how
+    many percent of the conversions the last edit has moved."""
+    for number in range(runs):
+        campaign = f"Billboard {name} {number}"
         write_seeds(dbt.seeds, campaign)
-        notes.add_build("channel_edit", dbt.build())
-        (share,) = conn.execute(
-            """
-            select 100.0 * count(*) filter (where campaign = %s) / count(*)
-            from ringostat_marts.fct_conversions
-            """,
-            [campaign],
-        ).fetchone()
-        facts["moved_percent"] = round(float(share), 1)
+        notes.add_build(name, dbt.build())
+    (share,) = conn.execute(
+        """
+        select 100.0 * count(*) filter (where campaign = %s) / count(*)
+        from ringostat_marts.fct_conversions
+        """,
+        [campaign],
+    ).fetchone()
+    return round(float(share), 1)
 
 
 def kpi_switch(dbt: Dbt, notes: Notes, runs: int) -> None:
