@@ -63,12 +63,10 @@ install: .venv/installed ## set up .venv, so that .venv/bin/ringostat works
 	@touch $@
 
 test: lint ## lint and every test that is not slow, on a real Postgres, two at a time
-	$(BIN)/python -m pytest -n 2 --ignore tests/bi -m 'not slow'
-	$(BIN)/python -m pytest tests/bi -m 'not bi and not slow'
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile quick -m 'not slow and not bi'
 
 test-all: lint ## the slow tests too
-	$(BIN)/python -m pytest -n 2 --ignore tests/bi
-	$(BIN)/python -m pytest tests/bi -m 'not bi'
+	$(BIN)/python -m pytest -n 2 -m 'not bi'
 
 test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chromium; renews docs/dashboard*.png
 	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { echo 'Chromium is missing: apt-get install chromium chromium-driver' >&2; exit 2; }

@@ -17,6 +17,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from loader import database
 from loader.sandbox import Sandbox
@@ -25,7 +26,21 @@ from . import databases
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("any machine")
+
+# Tests that share what takes long to make, and of which one worker therefore gets all.
+TOGETHER = ("tests/bi/", "tests/warehouse/test_package.py")
+
+
+class _TogetherOrOneByOne(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return next((names for names in TOGETHER if nodeid.startswith(names)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _TogetherOrOneByOne(config, log)
 
 
 MEMORY = "/dev/shm"  # where Postgres itself keeps what its processes share

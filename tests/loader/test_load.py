@@ -195,7 +195,8 @@ def test_an_impossible_cap(setting: Setting, monkeypatch: pytest.MonkeyPatch, ca
 @pytest.mark.parametrize("change", [datetime(2024, 3, 31), datetime(2024, 10, 27)])
 @pytest.mark.parametrize("fold", [0, 1])
 @pytest.mark.parametrize("inclusive_to", [True, False])
-@pytest.mark.parametrize("cap", [10, 6500])  # no wall clock divides the doubled hour's 6 calls
+# With a cap of 10, no wall clock divides the doubled hour's 6 calls.
+@pytest.mark.parametrize("cap", [10, pytest.param(6500, marks=pytest.mark.slow)])
 def test_clock_changes_lose_and_double_nothing(
     setting: Setting,
     monkeypatch: pytest.MonkeyPatch,
@@ -225,7 +226,13 @@ def test_clock_changes_lose_and_double_nothing(
     assert_equals_the_source(setting)
 
 
-@pytest.mark.parametrize("clock", ["UTC", "America/New_York", "Etc/GMT-5"])
+@pytest.mark.parametrize(
+    "clock",
+    [
+        "America/New_York",
+        *(pytest.param(steady, marks=pytest.mark.slow) for steady in ("UTC", "Etc/GMT-5")),
+    ],
+)
 @pytest.mark.parametrize(
     "change", [datetime(2024, 3, 31), datetime(2024, 10, 27), datetime(2024, 3, 10)]
 )
