@@ -156,6 +156,7 @@ def measure(
         ordinary_days(days, dbt, notes, "day", runs)
         facts["moved_percent"] = channel_edit(conn, dbt, notes, "edit", runs)
         kpi_switch(dbt, notes, runs)
+        log_a_year_of_loads(conn)
         tidy(conn)
         queries(conn, notes, max(runs, 7))
         spend(conn, days, dbt, notes, facts, runs)
@@ -350,6 +351,22 @@ def kpi_switch(dbt: Dbt, notes: Notes, runs: int) -> None:
     for number in range(runs):
         mode = modes[number % len(modes)]
         notes.add_build("kpi_switch", dbt.build("--vars", f"ringostat_kpi_mode: {mode}"))
+
+
+def log_a_year_of_loads(conn: psycopg.Connection) -> None:
+    """As hourly runs of 100 projects leave it: 876,000 rows."""
+    conn.execute(
+        """
+        insert into ringostat_raw.loads
+            (project_id, window_from, window_to, status, started_at, finished_at)
+        select project_id, hour - interval '1 hour', hour, 'loaded', hour, hour
+        from generate_series(%s::bigint, %s) as project_id
+        cross join generate_series(
+            timestamptz '2021-01-01', '2021-12-31 23:00', '1 hour'
+        ) as hour
+        """,
+        [PROJECTS.start, PROJECTS.start + 99],
+    )
 
 
 def queries(conn: psycopg.Connection, notes: Notes, runs: int) -> None:

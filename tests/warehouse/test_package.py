@@ -110,6 +110,7 @@ def built(host: Project, conn: psycopg.Connection) -> Project:
     return host
 
 
+@pytest.mark.slow
 def test_the_hosts_own_nodes_are_built_as_by_plain_dbt(
     plain: Project, host: Project, conn: psycopg.Connection
 ) -> None:
