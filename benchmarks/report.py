@@ -156,8 +156,8 @@ def _how(part: str, result: dict) -> str:
     if part == "landing":
         counts.append(f"{len(result['runs']['dlt'])} of the peers")
     text = (
-        f"{name}: medians of {', '.join(counts)}, on {result['at']}, on {result['machine']}, at a load of"
-        f" {result['load']} before the first; {versions}."
+        f"{name}: medians of {', '.join(counts)}, on {result['at']}, on {result['machine']},"
+        f" at a load of {result['load']} before the first; {versions}."
     )
     if "facts" in result:
         facts = result["facts"]
