@@ -21,7 +21,7 @@ from loader.commands import dbt
 
 from .. import databases
 from . import dbt_server, support
-from .support import CHANNELS, COSTS, ONE_PROJECT, TAGS, land
+from .support import CHANNELS, COSTS, NO_TESTS, ONE_PROJECT, TAGS, land
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +86,7 @@ def templates(
                 raw_tables.create_tables(own)
                 if fixture == "built":
                     land_the_call(own)
-            no_tests = ("--exclude-resource-type", "test", "unit_test")
-            done = support.run_dbt(dbt_folder, "build", "--vars", "{}", *no_tests)
+            done = support.run_dbt(dbt_folder, "build", "--vars", "{}", *NO_TESTS)
             assert done.returncode == 0, done.stdout
             databases.create(server, name, database_name)
     shutil.rmtree(folder)

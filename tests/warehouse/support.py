@@ -23,6 +23,7 @@ TAGS = "project_id,parameter,parameter_value,tag\n"
 COSTS = "project_id,traffic_source,traffic_type,campaign,starts_on,ends_on,cost\n"
 # The command that runs dbt; `dbt_starts_quickly` sets a quicker one.
 DBT = (str(Path(sys.executable).with_name("dbt")),)
+NO_TESTS = ("--exclude-resource-type", "test", "unit_test")
 ONE_PROJECT = PROJECTS + "1,Clinic,,Europe/Kyiv,,2024-01-01,true\n"
 
 

@@ -20,14 +20,13 @@ from loader.errors import ConfigurationError
 
 from .. import databases
 from .accounts import edit, random_account
-from .support import land, one, run_dbt
+from .support import NO_TESTS, land, one, run_dbt
 from .test_marts import SETTINGS, Source, _vars, source  # noqa: F401 -- a fixture
 
 Build = Callable[..., None]
 
 # The time of day.
 NOT_COMPARED = {"hours_behind"}
-NO_TESTS = ("--exclude-resource-type", "test", "unit_test")
 RAW = ("calls", "forms", "loads", "load_state", "settings")
 # Few rows of configuration and of spend, whose campaigns may belong to any project, and what was
 # written since the last run, to be compared with other projects.

@@ -39,6 +39,8 @@ from loader.errors import ConfigurationError
 from loader.projects import COLUMNS as PROJECT_COLUMNS
 from loader.projects import Project, read_projects
 
+from .support import NO_TESTS
+
 # Read before the fixtures take the developer's settings away.
 MINUTES = float(os.environ.get("RINGOSTAT_TESTS_MINUTES", "1.5"))
 SEED = int(os.environ.get("RINGOSTAT_TESTS_SEED") or random.SystemRandom().randrange(10**6))
@@ -404,11 +406,10 @@ class Builds:
         place = self._folder / folder
         place.mkdir(exist_ok=True)
         (place / "profiles.yml").write_bytes((ROOT / "profiles.example.yml").read_bytes())
-        without_tests = ("--exclude-resource-type", "test", "unit_test")
         all_days = ("--vars", "ringostat_reported_days: 3650")
         said, started = [], 0
         with subprocess.Popen(
-            [Path(sys.executable).with_name("dbt"), "build", *without_tests, *all_days, *arguments],
+            [Path(sys.executable).with_name("dbt"), "build", *NO_TESTS, *all_days, *arguments],
             cwd=ROOT,
             env={
                 **os.environ,

@@ -19,11 +19,10 @@ from psycopg import sql
 from loader import ROOT, database
 from loader import raw as raw_tables
 
-from .support import land, one
+from .support import NO_TESTS, land, one
 
 HOST = ROOT / "tests/dbt_host"
 OWN = ("--select", "package:host", "--exclude", "package:ringostat+")
-NO_TESTS = ("--exclude-resource-type", "test", "unit_test")
 
 
 @dataclass

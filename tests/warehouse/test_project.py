@@ -18,7 +18,7 @@ from loader.commands import lifecycle
 from loader.commands.status import read_status
 from loader.projects import read_projects
 
-from .support import CHANNELS, ONE_PROJECT, PROJECTS
+from .support import CHANNELS, NO_TESTS, ONE_PROJECT, PROJECTS
 from .support import land as _land
 from .support import land_form as _land_form
 from .support import one as _one
@@ -27,7 +27,6 @@ from .support import run_program as _run
 
 Build = Callable[..., None]
 
-NO_TESTS = ("--exclude-resource-type", "test", "unit_test")
 EVERY_WARNING = '{"error": "all"}'  # is an error
 
 

@@ -17,7 +17,7 @@ from psycopg import sql
 from loader import ROOT
 from loader.commands import dbt
 
-from .support import land, run_dbt
+from .support import NO_TESTS, land, run_dbt
 
 Build = Callable[..., None]
 
@@ -233,7 +233,7 @@ def test_the_vars_of_a_file_of_the_users_reach_dbt(
     own_vars: Path, raw: psycopg.Connection, dbt_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target_of_a_file"))
-    assert dbt.dbt("build", "--quiet", "--exclude-resource-type", "test", "unit_test") == 0
+    assert dbt.dbt("build", "--quiet", *NO_TESTS) == 0
     found = raw.execute("select campaign, is_counted from ringostat_marts.fct_conversions")
     assert found.fetchall() == [("Невідома «кампанія» 📞", False)]
     own_vars.write_text("# nothing yet\n")
