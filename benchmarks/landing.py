@@ -22,8 +22,7 @@ PEERS_BIN = ROOT / ".venv-bench" / "bin"
 
 
 def measure(warehouse: Mapping[str, str], folder: Path, calls: int, runs: int) -> dict:
-    """Seconds and megabytes of each measure, `runs` of them, one of the peers; names as in
-    `report.py`."""
+    """Seconds and megabytes: `runs` of each measure, one of each peer; names as in `report.py`."""
     write_seeds(folder / "seeds")
     copied = write_rows(folder / "calls.copy", calls)
     results: dict[str, list[float]] = {}
@@ -46,7 +45,7 @@ def measure(warehouse: Mapping[str, str], folder: Path, calls: int, runs: int) -
             note("load_again", again.seconds)
             note("rss_again", again.megabytes)
             drop(conn, "ringostat_raw")
-        # Once: they take ten times as long, so a slow minute changes little.
+        # Once: they take ten times as long, so a slow minute changes their figure little.
         note("singer", singer(conn, warehouse, folder, url, calls))
         note("dlt", dlt(conn, warehouse, folder, url, calls))
     return {"calls": calls, "versions": versions(), "runs": results}

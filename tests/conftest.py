@@ -17,7 +17,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
 from loader import database
 from loader.sandbox import Sandbox
@@ -29,18 +28,20 @@ settings.register_profile("any machine", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("any machine")
 
-# Tests that share what takes long to make, and of which one worker therefore gets all.
+# Tests that share something slow to make: one worker gets all of them.
 TOGETHER = ("tests/bi/", "tests/warehouse/test_package.py")
 
 
-class _TogetherOrOneByOne(LoadScopeScheduling):
-    def _split_scope(self, nodeid: str) -> str:
-        return next((names for names in TOGETHER if nodeid.startswith(names)), nodeid)
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    return _TogetherOrOneByOne(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With `-n`, sends the tests to the workers one by one, except for those."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class TogetherOrOneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((names for names in TOGETHER if nodeid.startswith(names)), nodeid)
+
+    return TogetherOrOneByOne(config, log)
 
 
 MEMORY = "/dev/shm"  # where Postgres itself keeps what its processes share

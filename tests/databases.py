@@ -28,7 +28,7 @@ def create(server: dict[str, str], name: str, template: str = "template1") -> No
     """
     if not is_citus(server):
         with database.connect(server) as conn:
-            # Half the time of the default, where checkpoints wait for no disk.
+            # Takes half as long as the default where checkpoints wait for no disk.
             (fsync,) = conn.execute("show fsync").fetchone()
             copied = sql.SQL("strategy file_copy" if fsync == "off" else "")
             conn.execute(

@@ -28,10 +28,12 @@ COSTS = ",".join(seeds.COST_COLUMNS) + "\n"
 
 
 @pytest.fixture
-def folder(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(seeds: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Seeds of one project, without channels, tags and costs; the working folder."""
     folder = seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true").parent
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
     Path("static_channels.csv").write_text(CHANNELS)
     Path("kpi_tags.csv").write_text(TAGS)
     Path("channel_costs.csv").write_text(COSTS)

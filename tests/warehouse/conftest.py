@@ -43,9 +43,14 @@ def quick_dbt() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def dbt_starts_quickly(quick_dbt: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def dbt_starts_quickly(
+    quick_dbt: tuple[str, ...], dbt_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dbt, "_PROGRAM", quick_dbt)
     monkeypatch.setattr(support, "DBT", quick_dbt)
+    # In the project's own `target`, MetricFlow reads what dbt has written for the demo.
+    monkeypatch.setenv("DBT_TARGET_PATH", str(dbt_folder / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(dbt_folder / "logs"))
 
 
 @pytest.fixture(autouse=True)

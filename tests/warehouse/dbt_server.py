@@ -60,15 +60,10 @@ def _make_ready() -> None:
     """Has dbt make what it makes on first use: readers of its files, and a template per macro."""
     import dbt.adapters.postgres  # noqa: F401
     from dbt.cli.main import dbtRunner
-    from dbt_common.clients.jinja import (
-        MacroFuzzEnvironment,
-        NativeSandboxEnvironment,
-        template_cache,
-    )
+    from dbt_common.clients.jinja import MacroFuzzEnvironment, template_cache
     from dbt_common.events.event_manager import EventManager
 
-    for kind in (MacroFuzzEnvironment, NativeSandboxEnvironment):
-        kind.compile = _once_for_each_text(kind.compile)
+    MacroFuzzEnvironment.compile = _once_for_each_text(MacroFuzzEnvironment.compile)
     EventManager.fire_event = _unless_nobody_reads_it(EventManager.fire_event)
     os.environ.update(PGHOST="", PGUSER="", PGDATABASE="")
     with tempfile.TemporaryDirectory() as folder:
@@ -86,21 +81,23 @@ def _make_ready() -> None:
 
 
 def _once_for_each_text(compile_: Callable[..., object]) -> Callable[..., object]:
-    """dbt compiles the text of a model whenever it parses or runs the model."""
-    compiled: dict[str, object] = {}
+    """dbt compiles the text of a model whenever it parses or runs the model. The code depends on
+    the text and on the class of the environment: one gives strings, another Python's values."""
+    compiled: dict[tuple[type, str], object] = {}
 
     def compile_once(self: object, source: object, *others: object, **named: object) -> object:
         if not isinstance(source, str) or others or named:
             return compile_(self, source, *others, **named)
-        if source not in compiled:
-            compiled[source] = compile_(self, source)
-        return compiled[source]
+        key = type(self), source
+        if key not in compiled:
+            compiled[key] = compile_(self, source)
+        return compiled[key]
 
     return compile_once
 
 
 def _unless_nobody_reads_it(fire: Callable[..., None]) -> Callable[..., None]:
-    """dbt words 1,500 events of the level debug in each build, also if no log takes them."""
+    """dbt formats 1,500 debug events in each build, even if no log takes them."""
 
     def fire_if_read(self: Any, event: Any, level: Any = None, *others: Any, **named: Any) -> None:
         is_read = any(log.level == "debug" for log in self.loggers)
