@@ -24,6 +24,12 @@ OFFSET = (NOW - timedelta(days=1)).utcoffset() // timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads the clock again: pytest reads this file up to half an hour before a test in it."""
+    monkeypatch.setattr(f"{__name__}.NOW", datetime.now(KYIV).replace(microsecond=0))
+
+
+@pytest.fixture(autouse=True)
 def file(seeds: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """projects.csv with another project."""
     monkeypatch.setenv("RINGOSTAT_AUTH_KEY", KEY)
