@@ -44,16 +44,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return TogetherOrOneByOne(config, log)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n`, the slow tests come first: at the end, no worker waits for the other."""
-    if hasattr(config, "workerinput"):
-        items.sort(
-            key=lambda item: (
-                item.nodeid.startswith(TOGETHER) or item.get_closest_marker("slow") is None
-            )
-        )
-
-
 MEMORY = "/dev/shm"  # where Postgres itself keeps what its processes share
 
 
