@@ -235,8 +235,7 @@ def test_a_folder_without_channel_costs_has_no_costs(
     assert str(one(raw, SPEND)) == "100.01"
     (seeds / "channel_costs.csv").unlink()
     assert check.find_faults() == []
-    of_costs = ("--select", "+stg_config__channel_costs+")
-    build(*of_costs, tests=["test", "unit_test"], **of_its_own)
+    build(tests=["test", "unit_test"], **of_its_own)
     assert one(raw, SPEND) is None
 
 
