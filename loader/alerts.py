@@ -20,7 +20,7 @@ import requests
 import tenacity
 
 from loader import database, settings
-from loader.errors import ConfigurationError
+from loader.errors import ConfigurationError, DbtInterrupted
 from loader.load import describe
 from loader.projects import Project
 
@@ -86,9 +86,11 @@ class Alerts:
 
     @contextmanager
     def watch(self, subject: Subject) -> Iterator[None]:
-        """Tells whether the block has failed. Ctrl-C is no failure."""
+        """Tells whether the block has failed. Ctrl-C and SIGTERM are no failure."""
         try:
             yield
+        except DbtInterrupted:
+            raise
         except Exception as error:
             self.tell({subject: describe(error)})
             raise

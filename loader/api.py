@@ -16,7 +16,7 @@ What the API may answer, and what that means here:
 |                                                   | request is answered so as well            |
 | 408, 425, 429, 5xx, a timeout, a reset, HTML or   | `RetriableError`: five attempts in all    |
 | cut-off JSON with 200, a body that ends early     |                                           |
-| 401, 403, a redirect, TLS that is not trusted     | `FatalError`                              |
+| 401, 403, a redirect, an untrusted certificate    | `FatalError`                              |
 
 The errors:
 
@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -237,7 +238,7 @@ class Api:
         lost = [field for field in known if field not in base]
         if lost and not self._may_lose_fields:
             raise FieldsLost(
-                f"Ringostat refuses fields that it answered before: {', '.join(lost)}. The load "
+                f"Ringostat refuses fields that it returned before: {', '.join(lost)}. The load "
                 "stops, since stored calls would lose these values. If the fields are gone for "
                 "good, load once with --accept-lost-fields"
             )
@@ -308,8 +309,6 @@ class Api:
                         raise WindowTooLong(
                             f"the answer is longer than {_LONGEST_BODY >> 20} MB", shortest=SECOND
                         )
-        except requests.exceptions.SSLError as error:
-            raise FatalError(f"the API's certificate is not trusted: {_reason(error)}") from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise FatalError(
                 f"cannot send a request to {self._url}: {self._mask(_reason(error))} "
@@ -317,6 +316,9 @@ class Api:
             ) from None
         except requests.RequestException as error:
             reason = self._mask(_reason(error))
+            # Any other fault of TLS, such as a handshake that is cut off, may pass.
+            if isinstance(_innermost(error), ssl.SSLCertVerificationError):
+                raise FatalError(f"the API's certificate is not trusted: {reason}") from None
             raise RetriableError(f"no complete answer from {self._url}: {reason}") from None
         return response, body
 
@@ -381,9 +383,14 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
-def _reason(error: BaseException) -> str:
+def _innermost(error: BaseException) -> BaseException:
     """The innermost cause of a network error: it does not contain the request."""
     for inner in (getattr(error, "reason", None), *error.args):
         if isinstance(inner, BaseException):
-            return _reason(inner)
-    return f"{type(error).__name__}: {error}"
+            return _innermost(inner)
+    return error
+
+
+def _reason(error: BaseException) -> str:
+    cause = _innermost(error)
+    return f"{type(cause).__name__}: {cause}"

@@ -241,7 +241,8 @@ def parse(file: Path, header: Sequence[str] | None, optional: Sequence[str] = ()
             line = reader.line_num + 1
     except csv.Error as error:
         rest = "".join(lines[line - 1 :])
-        seed.faults.append(_quoting_fault(file, line, rest, separator, error))
+        fault = _quoting_fault(file, line, rest, separator, error)
+        seed.faults.append(replace(fault, what=f"{fault.what}. Nothing after it was read"))
     return seed
 
 

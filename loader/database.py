@@ -65,13 +65,21 @@ def is_embedded() -> bool:
 def environment() -> dict[str, str]:
     """PGHOST, PGPORT, PGUSER, PGDATABASE (and PGPASSWORD) of the warehouse, for libpq and dbt.
 
-    Starts the embedded Postgres if it is the warehouse and is not running.
+    Starts the embedded Postgres if it is the warehouse and is not running. Raises
+    ConfigurationError for a PGHOST that is no host, and without PGUSER if the system's user has no
+    name.
     """
     if is_embedded():
         return start()
-    user = os.environ.get("PGUSER") or getpass.getuser()
+    host = os.environ["PGHOST"]
+    if "://" in host or "@" in host:
+        raise ConfigurationError(
+            "PGHOST must be the name of a host alone, not an address with a user and a password: "
+            "set PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE"
+        )
+    user = os.environ.get("PGUSER") or _system_user()
     found = {
-        "PGHOST": os.environ["PGHOST"],
+        "PGHOST": host,
         "PGPORT": os.environ.get("PGPORT") or "5432",
         "PGUSER": user,
         "PGDATABASE": os.environ.get("PGDATABASE") or user,
@@ -79,6 +87,13 @@ def environment() -> dict[str, str]:
     if "PGPASSWORD" in os.environ:
         found["PGPASSWORD"] = os.environ["PGPASSWORD"]
     return found
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number of a user, without a line in /etc/passwd
+        raise ConfigurationError("PGUSER is not set, and the system's user has no name") from None
 
 
 def running() -> dict[str, str] | None:

@@ -15,3 +15,7 @@ class ConfigurationError(Failure):
 
 class LoadError(Failure):
     """Something failed while running, for one project or for all: exit 1."""
+
+
+class DbtInterrupted(LoadError):
+    """Ctrl-C or SIGTERM while dbt was running: exit 1, but no failure that an alert should tell."""

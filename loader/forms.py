@@ -22,6 +22,7 @@ from loader import csv_file, deletions, projects, raw, workbook
 from loader.clock import read_moment
 from loader.database import only_row
 from loader.errors import ConfigurationError
+from loader.masking import mask
 from loader.projects import Project
 from loader.rows import storable
 
@@ -166,7 +167,8 @@ def _form(line: str | BadLine, project: Project) -> Form:
         raise BadLine("submitted_at is missing")
     moment = read_moment(submitted_at, project.time_zone) if isinstance(submitted_at, str) else None
     if moment is None:
-        shown = json.dumps(submitted_at, ensure_ascii=False)[:40]
+        # Shifted columns bring a phone number here.
+        shown = mask(json.dumps(submitted_at, ensure_ascii=False))[:40]
         raise BadLine(f"submitted_at is {shown}: it {_TIME_RULE}")
     phone = payload.get("phone")
     if _DECIMAL.fullmatch(str(phone).strip().upper()) or (
@@ -180,6 +182,8 @@ def _form(line: str | BadLine, project: Project) -> Form:
     form_id = "" if form_id is None else str(form_id)
     if not form_id.strip():
         form_id = "sha256:" + hashlib.sha256(_canonical(payload).encode()).hexdigest()
+    if len(form_id.encode()) > raw.LONGEST_ID:
+        raise BadLine(f"form_id has more than {raw.LONGEST_ID:,} bytes")
     return Form(form_id, moment, payload)
 
 

@@ -31,9 +31,6 @@ _SEPARATOR = b"\x1e"
 _FEW = 3
 _SMALL_SHARE = 0.01
 
-# In bytes. An index of Postgres holds no more than 2,704.
-_LONGEST_ID = 2000
-
 # From so many new calls of a run on, Postgres is told of them.
 _MANY_NEW = 1000
 
@@ -343,7 +340,7 @@ def _reject(staged: Staged) -> None:
     window = staged.answer.window
     endless = staged.conn.execute(
         "delete from answer where octet_length(call_id) > %s returning place, call_id",
-        [_LONGEST_ID],
+        [raw.LONGEST_ID],
     ).fetchall()
     for place, call_id in endless:
         staged.rejected.append((staged.row(place), call_id, "the uniqueid is too long"))

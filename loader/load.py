@@ -50,11 +50,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The result of one project's load; `error` is None if everything asked for is landed."""
+    """The result of one project's load; `error` is None if everything asked for is landed.
+
+    `is_stopped`: it was interrupted, paused or deleted meanwhile, which is no fault.
+    """
 
     project: Project
     landed: Landed
     error: str | None = None
+    is_stopped: bool = False
 
 
 class Interrupted(KeyboardInterrupt):
@@ -70,7 +74,7 @@ class _AnswersCut(LoadError):
 
     def __init__(self, window: Window, calls: int, found: int) -> None:
         super().__init__(
-            f"Ringostat answers no more than {calls} calls at a time, and {window} has at least "
+            f"Ringostat returns at most {calls} calls at a time, and {window} has at least "
             f"{found}: set RINGOSTAT_ROW_CAP to {calls}"
         )
         self.calls = calls
@@ -163,7 +167,7 @@ def _load_project(
                 show(period, window, landed)
     except _Stopped as stopped:
         log.warning("%s: %s", project, stopped)
-        return Loaded(project, landed, str(stopped))
+        return Loaded(project, landed, str(stopped), is_stopped=True)
     except Exception as error:  # no failure of one project may stop the others
         log.error("%s: %s", project, describe(error))
         if not isinstance(error, Failure | psycopg.Error):
@@ -171,7 +175,7 @@ def _load_project(
         return Loaded(project, landed, describe(error))
     if run.repeated:
         log.warning(
-            "%s: Ringostat answered %d ids more than once: the later call of each is kept",
+            "%s: Ringostat returned %d ids more than once: the later call of each is kept",
             project,
             len(run.repeated),
         )
@@ -276,7 +280,10 @@ def _land_windows(
                     return
                 landed = landing.merge(run, staged)
                 answers.keep_fields(staged.conn)
-                begun.append(begin(staged.conn))
+                free = staged.conn
+                # An answer has megabytes: this one must not wait here for the next one.
+                del oldest, answer, staged
+                begun.append(begin(free))
                 log.debug("%s: %s: %s", run.project, window, landed)
                 yield window, landed
     except (_Stopped, Stopped):

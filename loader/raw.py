@@ -46,6 +46,9 @@ _DISTRIBUTED = (
     "deleted_contacts",
 )
 
+# Of a call or a form, in bytes: an index of Postgres holds no more than 2,704.
+LONGEST_ID = 2000
+
 # The log keeps this many days; its oldest rows are deleted in small steps.
 _LOG_DAYS = 90
 _LOG_STEP = 100

@@ -168,7 +168,7 @@ def _load_options(command: Callable[..., None]) -> Callable[..., None]:
                 "--accept-lost-fields",
                 "may_lose_fields",
                 is_flag=True,
-                help="Continue without fields that Ringostat answered before and now refuses.",
+                help="Continue without fields that Ringostat returned before and now refuses.",
             ),
         ]
     ):
@@ -215,7 +215,8 @@ def _load_and_alert(
         show(interrupted.results)
         raise
     show(results)
-    alert.tell({alerts.of_project(result.project): result.error for result in results})
+    ended = [result for result in results if not result.is_stopped]
+    alert.tell({alerts.of_project(result.project): result.error for result in ended})
     return not any(result.error for result in results)
 
 
@@ -239,8 +240,8 @@ def load(**options: Any) -> None:
 @click.option(
     "--full-refresh",
     is_flag=True,
-    help="Build all tables again: once, after an upgrade that CHANGELOG.md says needs it. "
-    "Views of your own on the marts go, and have to be created again.",
+    help="Build all tables again. Use it once after an upgrade if CHANGELOG.md says so. "
+    "It drops your own views on the marts: create them again.",
 )
 def run(full_refresh: bool, **options: Any) -> None:
     """Land calls, then build the marts: what cron calls.
@@ -258,7 +259,10 @@ def run(full_refresh: bool, **options: Any) -> None:
         _check_csvs()
         is_loaded = _load_and_alert(alert, _print_of_run, options)
     with alert.watch(alerts.of_build()):
-        build(*(["--full-refresh"] if full_refresh else []))
+        try:
+            build(*(["--full-refresh"] if full_refresh else []))
+        except ConfigurationError as error:  # calls have landed, so not exit code 2
+            raise LoadError(str(error)) from None
     if logs.is_quiet():
         log.info("%s", _BUILT)
     else:
@@ -359,7 +363,7 @@ def sandbox(port: int) -> None:
     "folder", default=".", type=click.Path(file_okay=False, path_type=Path), metavar="[FOLDER]"
 )
 def init_folder(folder: Path) -> None:
-    """Set up FOLDER, or this one, as your private repository: CSVs, vars, keys, a schedule.
+    """Set up FOLDER (default: this one) as your private repository: CSVs, vars, keys, a schedule.
 
     What is yours then lives outside the project's folder, and an upgrade never touches it. Refuses
     to overwrite a file.
@@ -397,7 +401,7 @@ def init_folder(folder: Path) -> None:
 @click.option(
     "--project-id",
     type=click.IntRange(1),
-    help="The project's number, for an account whose calls do not show it.",
+    help="The project's number, if the account's calls do not show it.",
 )
 @click.option(
     "--load-from", type=_Day(["%Y-%m-%d"]), help="The first day to load. Default: a year ago."
@@ -469,8 +473,8 @@ def _check_connection(project: Project) -> None:
     clock = _show_measured(seen)
     if clock is not None and clock.key != project.api_time_zone.key:
         click.echo(
-            f"{project}: projects.csv has the API read {project.api_time_zone.key}, but it reads "
-            f"{clock.key}: write {clock.key} into its api_time_zone",
+            f"{project}: the API uses the clock of {clock.key}, not of "
+            f"{project.api_time_zone.key} as projects.csv says: set api_time_zone to {clock.key}",
             err=True,
         )
         raise SystemExit(1)
@@ -563,7 +567,8 @@ def contact_group() -> None:
 @click.option(
     "--caller",
     is_flag=True,
-    help="Delete all of one phone number; the command asks for it or reads it from stdin.",
+    help="Delete all calls and forms of one phone number. The command asks for it, or reads it "
+    "from stdin.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def contact_delete(ids: tuple[str, ...], project_id: int, caller: bool, yes: bool) -> None:
@@ -651,10 +656,10 @@ def channels_suggest() -> None:
 @channels_group.command("impact")
 @click.option("--base", required=True, metavar="REF", help="The git revision to compare with.")
 def channels_impact(base: str) -> None:
-    """Show which conversions, and which money, an edit of the CSVs moves between campaigns.
+    """Show which conversions, and which spend, an edit of the CSVs moves between campaigns.
 
-    Where costs are known, shows the spend of each campaign that changes, and what a conversion that
-    the project's KPI mode counts costs.
+    If costs are known, shows the spend and the cost per conversion of each campaign that changes,
+    in the project's KPI mode.
 
     Builds the marts twice, with the CSVs of REF and with those of the working tree, in schemas of
     their own, and drops these schemas at the end.

@@ -130,7 +130,7 @@ def check_is_new(new: Project) -> None:
             raise ConfigurationError(f"{project} is already in projects.csv")
         if project.key_variable == new.key_variable:
             raise ConfigurationError(
-                f"{new.key_variable} holds the key of {project} by projects.csv, and a key belongs "
+                f"projects.csv already uses {new.key_variable} for {project}, and a key belongs "
                 "to one project: put the new key into another variable, named with --auth-key-env"
             )
 

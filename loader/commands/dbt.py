@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]
 
 from loader import ROOT, database
 from loader.commands import dbt_events, logs
-from loader.errors import ConfigurationError, LoadError
+from loader.errors import ConfigurationError, DbtInterrupted, LoadError
 from loader.settings import ALERT_URL, CALLER_SALT, FORMS_SECRET, VARS, seeds_folder, vars_file
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def build(*arguments: str, **settings: str) -> None:
 
 
 def _parsing() -> tuple[str, ...]:
-    """The option to parse anew after channel_costs.csv has changed.
+    """The option to parse anew after channel_costs.csv has come or changed.
 
     What dbt saves of its last parse goes on naming the empty seed of `packages/no_costs` when a
     folder of seeds gets its first channel_costs.csv, and the build would fail.
@@ -68,7 +68,8 @@ def _parsing() -> tuple[str, ...]:
     saved = Path(ROOT, os.environ.get("DBT_TARGET_PATH", "target"), "partial_parse.msgpack")
     costs = seeds_folder() / "channel_costs.csv"
     with suppress(OSError):
-        if saved.stat().st_mtime < costs.stat().st_mtime:
+        # Not st_mtime of the file, which `mv` and `rsync -a` keep.
+        if saved.stat().st_mtime < costs.stat().st_ctime:
             return ("--no-partial-parse",)
     return ()
 
@@ -123,7 +124,8 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _run(
     arguments: tuple[str, ...], environment: Mapping[str, str], is_logged: bool = False
 ) -> int:
-    if importlib.util.find_spec("dbt.cli") is None:
+    # Of a package that is missing itself, `find_spec` cannot say what it lacks.
+    if not all(map(importlib.util.find_spec, ("dbt", "dbt.cli"))):
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     is_watched = sys.stderr.isatty() and not is_logged
     given = read_vars()
@@ -160,7 +162,7 @@ def _run(
             return code
         except KeyboardInterrupt:
             _end(child)
-            raise LoadError(
+            raise DbtInterrupted(
                 "interrupted: dbt was stopped before it finished; run the command again"
             ) from None
         finally:

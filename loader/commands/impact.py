@@ -234,12 +234,18 @@ def _check_out(base: str, folder: Path) -> None:
     folder.mkdir()
     for name in SEEDS:
         # Without `--end-of-options`, a revision that begins with a dash would be an option.
-        shown = subprocess.run(
-            ["git", "show", "--end-of-options", f"{base}:./{name}"],
-            cwd=settings.seeds_folder(),
-            capture_output=True,
-            check=False,
-        )
+        try:
+            shown = subprocess.run(
+                ["git", "show", "--end-of-options", f"{base}:./{name}"],
+                cwd=settings.seeds_folder(),
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"git cannot be run in {settings.seeds_folder()}: {error.strerror}: "
+                f"{error.filename}"
+            ) from None
         if shown.returncode != 0 and name in _OPTIONAL:
             continue
         if shown.returncode != 0:

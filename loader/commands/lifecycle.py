@@ -102,6 +102,12 @@ class Traces:
 def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     """What `delete` will delete. Raises ConfigurationError for a seed that cannot be edited, and
     for a project without any data."""
+    files = _editable_seeds()
+    raw.create_tables(conn)
+    return _count_traces(conn, project, files)
+
+
+def _editable_seeds() -> list[csv_file.Seed]:
     files = [
         projects.parse_seed(),
         seeds.parse_channels(),
@@ -110,7 +116,10 @@ def find_traces(conn: psycopg.Connection, project: Project) -> Traces:
     ]
     for seed in files:
         csv_file.refuse(seed.faults)
-    raw.create_tables(conn)
+    return files
+
+
+def _count_traces(conn: psycopg.Connection, project: Project, files: list[csv_file.Seed]) -> Traces:
     counts = {
         table: only_row(
             conn.execute(
@@ -134,7 +143,8 @@ def delete(conn: psycopg.Connection, project: Project) -> Traces:
     deletion can be repeated with the same number. Raises LoadError while a load is running.
     """
     with _nobody_else_writes(conn, project):
-        traces = find_traces(conn, project)
+        # Not `find_traces`: its lock on the creation of tables would keep all loads waiting.
+        traces = _count_traces(conn, project, _editable_seeds())
         for table in traces.tables:
             conn.execute(
                 _of_project("delete from {} where {}", table),
@@ -320,16 +330,24 @@ def _contact_tables(kind: deletions.Kind) -> list[tuple[str, str]]:
 def _contact_queries(conn: psycopg.Connection) -> Iterator[tuple[deletions.Kind, sql.Composed]]:
     """For each table with contacts: a query of ids and times, by %(ids)s or by %(digits)s."""
     stored = set(_tables(conn))
-    # The client calls or is called: the dst of an incoming call is the company's number.
+    # The client calls or is called. Of an incoming call, dst is the company's number; of a callback
+    # and of an unknown type, it may be the client's.
     caller, caller_number, dst, phone = (
         _digits(f"payload ->> '{field}'") for field in ("caller", "caller_number", "dst", "phone")
     )
     raw_call = f"""
         {{digits}} in ({caller}, {caller_number})
-        or (lower(payload ->> 'call_type') like '%%out%%' and {{digits}} = {dst})
+        or (
+            coalesce(lower(payload ->> 'call_type'), '') not in ('in', 'transitin')
+            and {{digits}} = {dst}
+        )
     """
     staged_call = f"""
-        {{digits}} = caller_digits or (call_type like '%%out%%' and {{digits}} = {_digits("dst")})
+        {{digits}} = caller_digits
+        or (
+            coalesce(call_type, '') not in ('in', 'transitin')
+            and {{digits}} = {_digits("dst")}
+        )
     """
     # Not always JSON, so the number may be anywhere in it.
     rejected_call = """

@@ -42,10 +42,10 @@ class Measured:
     def table(self) -> Table:
         """The rows that `ringostat connect` prints."""
         table = Table("what this account's API does", "")
-        not_found = "not known: by no clock is a call found where it should be"
+        not_found = "unknown: the sample call was not found by any clock that was tried"
         clock = self.clock.key if self.clock else not_found if self.has_sample else _UNKNOWN
         table.add_row("reads from and to on the clock of", clock)
-        table.add_row("answers a call in the second `to`", _yes_or_no(self.includes_to))
+        table.add_row("includes a call in the very second of `to`", _yes_or_no(self.includes_to))
         fields = _UNKNOWN if self.refused_fields is None else ", ".join(self.refused_fields)
         table.add_row("refuses the fields", fields or "(none)")
         table.add_row("more calls than the row cap", self.cap or _UNKNOWN)

@@ -18,6 +18,7 @@ from loader.projects import Project
 
 # The watermark of int_contacts in staging; as in the mart.
 _CLOCK = "staged_at"
+_WRITTEN = "written_at"
 
 _TRACKING = "rpt_tracking_health"
 
@@ -77,7 +78,7 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
     stale_after = settings.stale_hours()
     log = conn.execute("select to_regclass('ringostat_raw.last_loads')")
     is_created = only_row(log)[0] is not None
-    findings = _tracking_findings(conn)
+    findings = _tracking_findings(conn, projects)
     statuses = []
     for project in projects:
         facts = _facts(conn, project) if is_created else _Facts()
@@ -105,8 +106,10 @@ def read_status(conn: psycopg.Connection, projects: Sequence[Project]) -> list[S
     return statuses
 
 
-def _tracking_findings(conn: psycopg.Connection) -> dict[int, int] | None:
-    """How many pools of each project need attention; None before the first build of the mart."""
+def _tracking_findings(
+    conn: psycopg.Connection, projects: Sequence[Project]
+) -> dict[int, int] | None:
+    """How many pools of each active project need attention; None before the mart's first build."""
     mart = (settings.schema("marts"), _TRACKING)
     if not has_columns(conn, mart, "project_id", "status"):
         return None
@@ -115,11 +118,12 @@ def _tracking_findings(conn: psycopg.Connection) -> dict[int, int] | None:
         """
         select project_id, count(*)
         from {}
-        where status in ('silent', 'visits_dropped')
+        where status in ('silent', 'visits_dropped') and project_id = any(%s)
         group by project_id
         """
     ).format(sql.Identifier(*mart))
-    return dict(conn.execute(query).fetchall())
+    active = [project.project_id for project in projects if project.is_active]
+    return dict(conn.execute(query, [active]).fetchall())
 
 
 def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
@@ -159,8 +163,10 @@ def _facts(conn: psycopg.Connection, project: Project) -> _Facts:
 def _built(conn: psycopg.Connection, project: Project) -> _Built:
     staging = (settings.schema("staging"), "stg_ringostat__calls")
     contacts = (settings.schema("intermediate"), "int_contacts")
-    # Tables of an earlier version lack the clock: the next build replaces them.
-    if not all(has_columns(conn, table, _CLOCK) for table in (staging, contacts)):
+    daily = (settings.schema("intermediate"), "int_conversions_daily")
+    # Tables of an earlier version lack the clocks: the next build replaces them.
+    clocks = ((staging, _CLOCK), (contacts, _CLOCK), (contacts, _WRITTEN), (daily, _WRITTEN))
+    if not all(has_columns(conn, table, clock) for table, clock in clocks):
         return _Built()
     query = sql.SQL(
         """
@@ -179,7 +185,12 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
                     where project_id = %(project_id)s
                     order by {clock} desc
                     limit 1
-                ) as converted_until
+                ) as converted_until,
+                (
+                    select {written}
+                    from {daily}
+                    where project_id = %(project_id)s and conversion_date is null
+                ) as reported_until
         ),
 
         not_built as (
@@ -207,21 +218,37 @@ def _built(conn: psycopg.Connection, project: Project) -> _Built:
                             and {clock} <= 'infinity'
                         offset 0
                     ) as staged
+                ),
+                (
+                    select min(occurred_at)
+                    from (
+                        select occurred_at
+                        from {contacts}
+                        where
+                            project_id = %(project_id)s
+                            and {written} > coalesce(reported_until, '-infinity')
+                            and {written} <= 'infinity'
+                            and conversion_type <> 'form'
+                        offset 0
+                    ) as converted
                 )
-            ) as first_not_built, converted_until
+            ) as first_not_built, reported_until
             from taken
         )
 
         select
             first_not_built,
             first_not_built is not null as is_waiting,
-            converted_until is not null or first_not_built is null as is_ever_built
+            coalesce(reported_until > '-infinity', false) or first_not_built is null
+                as is_ever_built
         from not_built
         """
     ).format(
         staging=sql.Identifier(*staging),
         contacts=sql.Identifier(*contacts),
+        daily=sql.Identifier(*daily),
         clock=sql.Identifier(_CLOCK),
+        written=sql.Identifier(_WRITTEN),
     )
     return only_row(
         conn.cursor(row_factory=class_row(_Built)).execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 from loader import alerts, raw, settings
-from loader.errors import ConfigurationError, LoadError
+from loader.errors import ConfigurationError, DbtInterrupted, LoadError
 
 from .hostile import always, response
 from .support import KEY, Setting, ringostat
@@ -222,9 +223,40 @@ def test_what_is_no_error_of_ours_is_told_and_raised(
 
 
 def test_ctrl_c_is_no_failure(setting: Setting, hook: Webhook, build: list) -> None:
-    build.append(KeyboardInterrupt())
+    """Neither while calls are loaded nor while dbt runs."""
+    build.append(DbtInterrupted("interrupted: dbt was stopped before it finished"))
+    assert run() == 1
+    setting.api.fault = _press_ctrl_c
     ringostat("run", *UNTIL)
     assert hook.attempts == 0
+
+
+def _press_ctrl_c(number: int, parameters: dict[str, str]) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_a_project_that_was_paused_meanwhile_is_no_failure(
+    setting: Setting, hook: Webhook, build: list, seeds: Callable[..., Path]
+) -> None:
+    salon = SALON.replace("SALON_KEY", "RINGOSTAT_AUTH_KEY")
+    seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true", salon)
+
+    def pause(number: int, parameters: dict[str, str]) -> None:
+        seeds("11111,Clinic,,Europe/Kyiv,,2024-01-01,true", salon.replace("true", "false"))
+
+    setting.api.fault = pause
+    assert run("--jobs", "1", *UNTIL) == 1
+    assert hook.attempts == 0
+
+
+def test_a_build_that_cannot_connect_is_no_wrong_setting(
+    setting: Setting, hook: Webhook, build: list
+) -> None:
+    """Calls have landed: exit code 2 would say that nothing was changed."""
+    build.append(ConfigurationError("cannot connect to Postgres at db, port 5432"))
+    assert run() == 1
+    (alert,) = hook.take()
+    assert (alert["subject"], alert["event"]) == ("build", "failed")
 
 
 def test_without_postgres_each_run_tells(

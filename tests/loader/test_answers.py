@@ -289,7 +289,7 @@ def test_a_field_that_was_accepted_must_not_be_lost(account: Setting, status: in
     account.project.refused_fields = frozenset({"employee_fio", "n_alias"})
     result = account.load(*PERIOD)
     assert result.exit_code == 1
-    assert "answered before: n_alias, employee_fio." in result.stderr
+    assert "returned before: n_alias, employee_fio." in result.stderr
     assert "--accept-lost-fields" in result.stderr
     assert_landed(account)
     assert account.loads("status") == [("loaded",), ("failed",)]
@@ -307,7 +307,7 @@ def test_a_field_is_not_lost_in_the_middle_of_a_run_either(account: Setting) -> 
     account.api.fault = refuse_later
     result = account.load("--since", "2024-05-01", "--until", "2024-06-01")
     assert result.exit_code == 1
-    assert "answered before: employee_fio." in result.stderr
+    assert "returned before: employee_fio." in result.stderr
 
 
 def test_a_refusal_that_passes_is_no_loss(account: Setting) -> None:
@@ -398,6 +398,29 @@ def test_an_address_that_cannot_work(
         assert "s3cret" not in line
     nothing = "select to_regnamespace('ringostat_raw') is null"
     assert account.conn.execute(nothing).fetchone() == (True,)
+
+
+def test_a_handshake_that_is_cut_off_is_tried_again(
+    account: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socketserver
+    import threading
+
+    handshakes = []
+
+    class CutOff(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            handshakes.append(self.request.recv(1 << 16))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), CutOff) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv("RINGOSTAT_API_URL", f"https://localhost:{server.server_address[1]}")
+        result = account.load(*PERIOD)
+        server.shutdown()
+    assert result.exit_code == 1
+    assert "no complete answer from " in result.stderr
+    assert "certificate" not in result.stderr
+    assert len(handshakes) == 5
 
 
 def test_an_untrusted_certificate_is_refused(

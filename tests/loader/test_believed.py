@@ -237,7 +237,7 @@ def test_an_id_answered_twice_is_kept_once_and_told(
     assert dict(setting.raw()) == kept
     for result in results:
         (warning,) = [line for line in result.stderr.splitlines() if "WARNING" in line]
-        assert "answered 3 ids more than once" in warning
+        assert "returned 3 ids more than once" in warning
     for result in results[1:]:
         assert "0 new, 0 changed, 0 removed" in result.stdout
 

@@ -549,6 +549,23 @@ def test_a_revision_that_does_not_exist(folder: Path, conn: psycopg.Connection) 
         assert f"--base {revision}" in result.stderr
 
 
+def test_without_git(
+    folder: Path, conn: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn.execute(
+        "create schema ringostat_staging;"
+        "create table ringostat_staging.stg_ringostat__calls ();"
+        "create table ringostat_staging.stg_ringostat__forms ();"
+        "create table ringostat_staging.stg_ads__spend ();"
+    )
+    monkeypatch.setenv("PATH", str(folder))
+    result = ringostat("channels", "impact", "--base", "HEAD")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "git cannot be run in " in line
+    assert line.endswith(": git")
+
+
 def test_a_warehouse_that_was_never_built(folder: Path, warehouse: dict[str, str]) -> None:
     result = ringostat("channels", "impact", "--base", "HEAD")
     assert result.exit_code == 2

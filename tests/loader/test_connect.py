@@ -193,7 +193,7 @@ def measured(result: Result) -> dict[str, str]:
 
 
 CLOCK = "reads from and to on the clock of"
-INCLUSIVE = "answers a call in the second `to`"
+INCLUSIVE = "includes a call in the very second of `to`"
 FIELDS = "refuses the fields"
 CAP = "more calls than the row cap"
 
@@ -276,7 +276,7 @@ def test_a_clock_that_is_none_of_those_is_said_to_be_unknown(
 ) -> None:
     account(some_calls()).project(11111).api_time_zone = "Asia/Tokyo"
     result = connect()
-    assert measured(result)[CLOCK].startswith("not known: by no clock is a call found")
+    assert measured(result)[CLOCK].startswith("unknown: the sample call was not found")
     assert measured(result)[FIELDS] == "(none)"
 
 
@@ -291,7 +291,7 @@ def test_a_listed_project_is_checked_and_nothing_is_written(
     sandbox.project(11111).api_time_zone = "UTC"
     checked = ringostat("connect", "--check", "11111")
     assert checked.exit_code == 1
-    assert "write UTC into its api_time_zone" in checked.stderr
+    assert "set api_time_zone to UTC" in checked.stderr
     assert file.read_bytes() == before
 
 
@@ -354,7 +354,7 @@ def test_the_variable_of_a_listed_project(
     account([call(ago(hours=1))])
     monkeypatch.setenv("SALON_KEY", KEY)
     said = refused(connect("--auth-key-env", "SALON_KEY"))
-    assert "SALON_KEY holds the key of project 22222" in said
+    assert "projects.csv already uses SALON_KEY for project 22222" in said
 
 
 def test_a_number_that_is_not_the_accounts(

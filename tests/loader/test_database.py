@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from loader import ROOT, database, raw
+from loader.errors import ConfigurationError
 
 from .support import ringostat
 
@@ -185,6 +186,26 @@ def test_a_folder_that_holds_something_else(embedded: Path) -> None:
     assert result.exit_code == 2
     assert str(embedded) in result.stderr
     embedded.unlink()
+
+
+def test_an_address_as_the_host_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "postgres://loader:s3cret@db.example/calls")
+    with pytest.raises(ConfigurationError, match="PGHOST must be the name of a host") as error:
+        database.environment()
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs under a number alone."""
+
+    def getuser() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.delenv("PGUSER", raising=False)
+    monkeypatch.setattr("getpass.getuser", getuser)
+    with pytest.raises(ConfigurationError, match="PGUSER is not set"):
+        database.environment()
 
 
 def test_the_users_own_postgres(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,19 @@ def test_csv_with_another_separator(conn: psycopg.Connection, separator: str) ->
     assert landed(conn, "form_id, payload ->> 'name'") == [(f"a{separator}b", "Ann, Bob")]
 
 
+def test_a_stray_quote_says_that_the_rest_was_not_read(conn: psycopg.Connection) -> None:
+    rows = ["form_id,submitted_at,name"]
+    rows += [f"f{number},2024-03-01T10:00:00Z,Ann" for number in range(1, 6)]
+    rows[3] = 'f3,2024-03-01T10:00:00Z,"Cafe "X" Ltd"'
+    Path("forms.csv").write_text("\n".join(rows))
+    result = import_it("forms.csv")
+    assert result.exit_code == 1
+    assert "2 forms read: 2 new, 0 changed, 1 bad" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("forms.csv:4: not valid CSV")
+    assert line.endswith(". Nothing after it was read")
+
+
 def test_a_duration_in_a_sheet(conn: psycopg.Connection) -> None:
     workbook = Workbook()
     workbook.active.append(["submitted_at", "spent"])
@@ -192,15 +205,19 @@ def test_bad_lines_are_listed_and_good_ones_land(conn: psycopg.Connection) -> No
         '{"form_id": "x"}, {"form_id": "y"}': "not JSON",
         '{"form_id": "x"}': "submitted_at is missing",
         '{"submitted_at": " "}': "submitted_at is missing",
-        '{"submitted_at": 1709287200}': f"submitted_at is 1709287200: {WANTED}",
+        '{"submitted_at": 1709287200}': f"submitted_at is ***: {WANTED}",
         '{"submitted_at": "yesterday"}': f'submitted_at is "yesterday": {WANTED}',
         '{"submitted_at": "2024-02-30 12:00"}': f'submitted_at is "2024-02-30 12:00": {WANTED}',
+        '{"submitted_at": "380441112233"}': f'submitted_at is "***": {WANTED}',
         '{"submitted_at": "2024-03-01", "form_id": {}}': "form_id must be text or a number",
+        f'{{"submitted_at": "{FORM["submitted_at"]}", "form_id": "{"ї" * 1001}"}}': (
+            "form_id has more than 2,000 bytes"
+        ),
     }
     Path("forms.jsonl").write_text("\n".join([json.dumps(FORM), "", *bad]))
     result = import_it("forms.jsonl")
     assert result.exit_code == 1
-    assert result.stdout.endswith("1 forms read: 1 new, 0 changed, 9 bad\n")
+    assert result.stdout.endswith("1 forms read: 1 new, 0 changed, 11 bad\n")
     assert result.stderr.splitlines() == [
         f"forms.jsonl:{number}: {reason}" for number, reason in enumerate(bad.values(), 3)
     ]

@@ -267,6 +267,23 @@ def test_projects_csv_is_edited_while_no_load_can_run(
     ]
 
 
+def test_loads_of_other_projects_do_not_wait_for_it(
+    marts: psycopg.Connection, warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every load first creates the raw tables that are missing."""
+    seen = []
+
+    def save(seed: csv_file.Seed, kept: object) -> None:
+        with database.connect(warehouse) as other:
+            other.execute("set lock_timeout = '1s'")
+            raw_tables.create_tables(other)
+            seen.append(seed.file.name)
+
+    monkeypatch.setattr("loader.csv_file.Seed.save", save)
+    assert ringostat("project", "delete", "11111", "--yes").exit_code == 0
+    assert seen[0] == "projects.csv"  # before the commit
+
+
 @contextmanager
 def held(conn: psycopg.Connection, key: str, mode: str) -> Iterator[None]:
     """A transaction that holds a lock, as an import of forms or a model of dbt does."""
@@ -358,6 +375,19 @@ def test_the_contacts_of_a_number_go_and_do_not_come_back(client: Setting) -> No
     assert "0 new, 0 changed" in again.stdout
     assert forms(client.conn) == 1
     assert "0 new, 0 changed, 0 removed" in client.load().stdout
+
+
+@pytest.mark.parametrize("call_type", ["callback", None, "out", "transitout"])
+def test_the_number_dialled_counts_unless_the_call_came_in(
+    client: Setting, call_type: str | None
+) -> None:
+    """In a callback, and in a call of unknown type, `dst` may be the client's number."""
+    at = datetime(2024, 3, 1, 17)
+    dialled = call(at, "dialled too", caller="102", dst=f"+{NUMBER}", call_type=call_type)
+    client.project.calls = [*client.project.calls, dialled]
+    client.load()
+    assert "deleted 4 calls" in delete_contacts("--caller", typed=NUMBER).stdout
+    assert client.raw("call_id") == [("other",), ("to us",)]
 
 
 def test_a_contact_goes_by_its_id(client: Setting) -> None:

@@ -267,7 +267,7 @@ def test_a_real_build_logs_its_warnings_in_a_line_each(
     warnings = [line for line in objects(result.stderr) if line["level"] == "warning"]
     assert [(line["message"], line["dbt_node"]) for line in warnings] == [
         (
-            "assert_api_fields_are_known: project 11111 answers an unknown field: new",
+            "assert_api_fields_are_known: project 11111 returns an unknown field: new",
             "test.ringostat.assert_api_fields_are_known",
         )
     ]

@@ -24,19 +24,28 @@ def build(setting: Setting) -> Callable[[], None]:
         create schema ringostat_intermediate;
         create table ringostat_staging.stg_ringostat__calls
             (project_id bigint, call_at timestamptz, loaded_at timestamptz, staged_at timestamptz);
-        create table ringostat_intermediate.int_contacts
-            (project_id bigint, staged_at timestamptz);
+        create table ringostat_intermediate.int_contacts (
+            project_id bigint, conversion_type text, occurred_at timestamptz,
+            staged_at timestamptz, written_at timestamptz
+        );
+        create table ringostat_intermediate.int_conversions_daily
+            (project_id bigint, conversion_date date, written_at timestamptz);
         """
     )
 
     def run() -> None:
         setting.conn.execute(
             """
-            truncate ringostat_staging.stg_ringostat__calls, ringostat_intermediate.int_contacts;
+            truncate
+                ringostat_staging.stg_ringostat__calls,
+                ringostat_intermediate.int_contacts,
+                ringostat_intermediate.int_conversions_daily;
             insert into ringostat_staging.stg_ringostat__calls
             select project_id, call_at, loaded_at, loaded_at from ringostat_raw.calls;
             insert into ringostat_intermediate.int_contacts
-            select project_id, loaded_at from ringostat_raw.calls;
+            select project_id, 'call', call_at, loaded_at, loaded_at from ringostat_raw.calls;
+            insert into ringostat_intermediate.int_conversions_daily
+            select project_id, null, max(loaded_at) from ringostat_raw.calls group by project_id;
             """
         )
 
@@ -127,6 +136,21 @@ def test_what_no_build_has_taken_is_not_built(setting: Setting, build: Callable[
     changed = one_status()
     assert changed["status"] == "not_built"
     assert changed["built_until"] == "2024-06-02T09:00:00+00:00"
+    build()
+    assert one_status()["status"] == "stale"
+
+    # a build that failed after int_contacts: the later call waits, a form is no call
+    setting.conn.execute(
+        """
+        update ringostat_intermediate.int_contacts set written_at = written_at + interval '1 second'
+        where occurred_at >= '2024-06-02';
+        insert into ringostat_intermediate.int_contacts
+        values (11111, 'form', '2024-05-01', '2024-05-01', '3000-01-01');
+        """
+    )
+    waiting = one_status()
+    assert waiting["status"] == "not_built"
+    assert waiting["built_until"] == "2024-06-02T09:00:00+00:00"
     build()
     assert one_status()["status"] == "stale"
 
@@ -265,6 +289,11 @@ def test_findings_of_the_tracking_are_counted(
     assert [row["tracking_findings"] for row in rows] == [2, 0]
     health((22222, "silent"))
     assert "\ntracking: 1 finding in" in ringostat("status").stdout
+    seeds(
+        "11111,Clinic,,Europe/Kyiv,,2024-01-01,true",
+        "22222,Salon,,Asia/Almaty,,2024-01-01,false",
+    )
+    assert "\ntracking: 0 findings in" in ringostat("status").stdout
     health()
     assert "\ntracking: 0 findings in" in ringostat("status").stdout
 
