@@ -1,14 +1,15 @@
 {#
-    A label of a static channel: the text of its cell or, if the whole cell is one of these words, the
-    call's own value. So a channel may correct one label of a dynamic pool and keep the others.
+    A label that the row `channel` gives the row `key`: the text of its cell or, if the whole cell is
+    one of these words, the call's own value. So a channel may correct one label of a dynamic pool and
+    keep the others.
 #}
-{% macro channel_label(row, label) -%}
+{% macro channel_label(channel, key, label) -%}
     case
         {%- for column in utm_columns() %}
-        when {{ row }}.{{ label }} = '{{ '{' ~ column ~ '}' }}'
-            then {{ utm_label(row ~ '.' ~ column) }}
+        when {{ channel }}.{{ label }} = '{{ '{' ~ column ~ '}' }}'
+            then {{ utm_label(key ~ '.' ~ column) }}
         {%- endfor %}
-        else {{ row }}.{{ label }}
+        else {{ channel }}.{{ label }}
     end
 {%- endmacro %}
 

@@ -57,9 +57,9 @@ matches as{{ kept() }} (
         keys.attribution_key,
         {{ loop.index }} as precedence,
         channels.channel_id,
-        channels.traffic_source,
-        channels.traffic_type,
-        channels.campaign,
+        {% for label in ('traffic_source', 'traffic_type', 'campaign') %}
+        {{ channel_label('channels', 'keys', label) }} as {{ label }},
+        {% endfor %}
         case
             when channels.valid_from > channels.valid_to then 'empty'
             else daterange(channels.valid_from, channels.valid_to, '[]')
@@ -171,17 +171,17 @@ select
 
     case
         when attributed.attribution_method = 'static_channel'
-            then {{ channel_label('attributed', 'traffic_source') }}
+            then attributed.traffic_source
         when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_source') }}
     end as traffic_source,
     case
         when attributed.attribution_method = 'static_channel'
-            then {{ channel_label('attributed', 'traffic_type') }}
+            then attributed.traffic_type
         when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_medium') }}
     end as traffic_type,
     case
         when attributed.attribution_method = 'static_channel'
-            then {{ channel_label('attributed', 'campaign') }}
+            then attributed.campaign
         when attributed.attribution_method = 'utm' then {{ utm_label('attributed.utm_campaign') }}
     end as campaign,
     attributed.attribution_method,

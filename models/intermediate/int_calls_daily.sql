@@ -121,6 +121,7 @@ contacts_of_days as{{ kept() }} (
         of_day.conversion_type,
         of_day.is_conversion,
         of_day.is_removed,
+        of_day.is_removed_request,
         of_day.occurred_at,
         of_day.first_loaded_at,
         of_day.loaded_at,
@@ -145,6 +146,7 @@ contacts_of_days as (
         conversion_type,
         is_conversion,
         is_removed,
+        is_removed_request,
         occurred_at,
         first_loaded_at,
         loaded_at,
@@ -174,7 +176,7 @@ with_finality as (
 with_lateness as (
     select
         *,
-        is_call and (is_conversion or is_removed) and loaded_at > final_at as is_late
+        is_call and (is_conversion or is_removed_request) and loaded_at > final_at as is_late
     from with_finality
 ),
 

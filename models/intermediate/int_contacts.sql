@@ -216,6 +216,7 @@ final as (
         tag_keys::text as tag_keys,
 
         is_removed,
+        is_removed and {{ is_request('call_type', 'false') }} as is_removed_request,
         is_leg,
         is_conversion,
         is_conversion and ({{ is_primary(

@@ -313,7 +313,7 @@ days_with_calls as{{ kept() }} (
                 contacts.project_id = differing_days.project_id
                 and contacts.conversion_date = differing_days.conversion_date
                 and contacts.loaded_at > compared.previous_at
-                and (contacts.is_conversion or contacts.is_leg or contacts.is_removed)
+                and (contacts.is_conversion or contacts.is_leg or contacts.is_removed_request)
         )
 ),
 

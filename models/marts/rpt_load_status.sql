@@ -14,23 +14,29 @@ last_loads as (
     select * from {{ ref('stg_ringostat__last_loads') }}
 ),
 
--- The newest rows that staging and int_contacts have read.
+-- The newest rows that staging, int_contacts and the daily numbers have read.
 taken as not materialized (
     select
         projects.project_id,
         {{ newest('loaded_at', ref('stg_ringostat__calls'), ['staged_at', 'loaded_at']) }}
             as staged_until,
         {{ newest('staged_at', ref('int_contacts'), ['staged_at']) }} as converted_until,
-        {{ newest('written_at', ref('int_contacts'), ['written_at']) }} as written_until
+        {{ newest('written_at', ref('int_contacts'), ['written_at']) }} as written_until,
+        read_until.written_at as reported_until
     from projects
+    -- Its row without a day says up to which contact a project was read.
+    left join {{ ref('int_conversions_daily') }} as read_until
+        on
+            projects.project_id = read_until.project_id
+            and read_until.conversion_date is null
 ),
 
--- The first call that waits for staging, or for int_contacts.
+-- The first call that waits for staging, for int_contacts or for the daily numbers.
 not_built as (
     select
         taken.project_id,
         taken.written_until,
-        taken.converted_until is not null as is_ever_built,
+        coalesce(taken.reported_until > '-infinity', false) as is_ever_built,
         least(
             (
                 select min(arrived.call_at)
@@ -53,6 +59,19 @@ not_built as (
                         staged.project_id = taken.project_id
                         and staged.staged_at > coalesce(taken.converted_until, '-infinity')
                         and staged.staged_at <= 'infinity'
+                    offset 0
+                ) as arrived
+            ),
+            (
+                select min(arrived.occurred_at)
+                from (
+                    select contacts.occurred_at
+                    from {{ ref('int_contacts') }} as contacts
+                    where
+                        contacts.project_id = taken.project_id
+                        and contacts.written_at > coalesce(taken.reported_until, '-infinity')
+                        and contacts.written_at <= 'infinity'
+                        and contacts.conversion_type <> 'form'
                     offset 0
                 ) as arrived
             )

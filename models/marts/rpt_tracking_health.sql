@@ -138,9 +138,10 @@ final as (
         case
             when status = 'silent'
                 then
-                    'no conversion for ' || silent_days || ' days, where '
-                    || round(expected, 1) || ' were to be expected: call its number, and check that'
-                    || ' it is still shown. If it was taken down, set valid_to of its channel'
+                    'no conversion for ' || silent_days || ' days; about '
+                    || round(expected, 1) || ' were expected: call its number, and check that'
+                    || ' it is still shown. If it was taken down, set valid_to of its channel,'
+                    || ' or add one that has ended'
             when status = 'visits_dropped'
                 then
                     'the share of its calls with a visit fell from '

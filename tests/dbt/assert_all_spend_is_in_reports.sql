@@ -6,7 +6,7 @@ in_reports as (
     select
         coalesce(sum(spend), 0) as spend,
         coalesce(sum(conversions_all), 0) as conversions
-    from {{ ref('rpt_campaigns_monthly') }}
+    from {{ ref('rpt_spend_daily') }}
 ),
 
 reported as (

@@ -25,7 +25,7 @@ newest_calls as (
 )
 
 select distinct
-    'project ' || newest_calls.project_id || ' answers an unknown field: '
+    'project ' || newest_calls.project_id || ' returns an unknown field: '
     || answered.field as fault
 from newest_calls
 cross join lateral jsonb_object_keys(newest_calls.payload) as answered (field)

@@ -150,13 +150,21 @@ class World:
             self._conn.execute(
                 """
                 update ringostat_raw.calls
-                set payload = %s, loaded_at = %s, removed_at = %s
+                set
+                    payload = %s, loaded_at = %s, removed_at = %s,
+                    call_at = case when %s then call_at - interval '1 day' else call_at end
                 where (project_id, call_id) in (
                     select project_id, call_id from ringostat_raw.calls
                     where project_id = %s order by random() limit 2
                 )
                 """,
-                [self._call(self._caller()), moment, moment if removed else None, project_id],
+                [
+                    self._call(self._caller()),
+                    moment,
+                    moment if removed else None,
+                    self._rng.random() < 0.2,
+                    project_id,
+                ],
             )
 
     def import_forms(self) -> None:
@@ -197,7 +205,7 @@ class World:
                     "project_id": project_id,
                     "parameter": "pool_name",
                     "parameter_value": pool,
-                    "traffic_source": "outdoor",
+                    "traffic_source": rng.choice(["outdoor", "{utm_source}"]),
                     "traffic_type": "offline",
                     "campaign": f"{pool} {rng.randint(1, 3)}",
                     "valid_from": rng.choice(["", "2024-05-03"]),

@@ -174,6 +174,33 @@ def test_a_run_writes_what_has_changed_and_little_else(
     assert written == {key for key in keys if key.startswith("Radio") or str(newest) in key}
 
 
+def test_an_edit_leaves_keys_alone_whose_labels_are_their_own(
+    raw: psycopg.Connection, seeds: Path, build: Build
+) -> None:
+    """Of a dynamic pool, the labels are the calls' own, so the cells are not what is compared."""
+    _land(raw, "b", pool_name="Site", utm_source="google", utm_medium="cpc")
+    _land(raw, "c", pool_name="Radio")
+    _land(raw, "z", caller="101", dst="1", call_type="out")
+    site = "1,pool_name,Site,{utm_source},{utm_medium},{utm_campaign},,\n"
+    channels = seeds / "static_channels.csv"
+    channels.write_text(CHANNELS + site + "1,pool_name,Radio,s,t,First,,\n")
+    build()
+    of_site = """
+        select xmin::text, traffic_source, traffic_type, campaign, earlier_labels
+        from ringostat_intermediate.int_attribution where pool_name = 'Site'
+    """
+    before = raw.execute(of_site).fetchall()
+    assert [row[1:] for row in before] == [("google", "cpc", "(not set)", None)]
+    channels.write_text(CHANNELS + site + "1,pool_name,Radio,s,t,Second,,\n")
+    build()
+    assert raw.execute(of_site).fetchall() == before
+    channels.write_text(CHANNELS + site.replace("{utm_medium}", "paid"))
+    build()
+    (after,) = raw.execute(of_site).fetchall()
+    assert after[1:4] == ("google", "paid", "(not set)")
+    assert after[4] is not None
+
+
 def test_a_channel_listed_twice_does_not_stop_a_run_without_tests(
     raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
@@ -508,8 +535,9 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
         + "8,Landed after the build,,Europe/Kyiv,,2024-01-01,true\n"
         + "9,Staged but no further,,Europe/Kyiv,,2024-01-01,true\n"
         + "10,Never built,,Europe/Kyiv,,2024-01-01,true\n"
+        + "11,Not in the daily numbers,,Europe/Kyiv,,2024-01-01,true\n"
     )
-    for project_id in (8, 9):
+    for project_id in (8, 9, 11):
         _land(raw, "built", project_id)
     raw.execute(
         """
@@ -525,11 +553,14 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
             (7, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
             (8, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
             (9, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
-            (10, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
+            (10, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null),
+            (11, '2023-12-31 22:00:00+00', now(), 'loaded', now(), now(), null)
         """
     )
     raw.execute(raw_tables.TABLES)  # fills load_state from the log
     build()
+    _land(raw, "of 11, in the contacts", 11)
+    build("--select", "stg_ringostat__calls", "int_contacts")
     _land(raw, "of 9, staged", 9)
     build("--select", "stg_ringostat__calls")
     _land(raw, "of 8, landed", 8)
@@ -552,9 +583,11 @@ def test_the_command_and_the_mart_agree_on_the_load_status(
         8: "not_built",
         9: "not_built",
         10: "not_built",
+        11: "not_built",
     }
     call_at = datetime(2024, 5, 1, 10, tzinfo=timezone.utc)
-    assert [told[number].built_until for number in (8, 9, 10)] == [call_at, call_at, None]
+    built_until = {number: told[number].built_until for number in (8, 9, 10, 11)}
+    assert built_until == {8: call_at, 9: call_at, 10: None, 11: call_at}
     assert told[1].built_until == told[1].loaded_until
     for number, status in told.items():
         row = mart[number]
@@ -692,7 +725,7 @@ def test_an_unknown_field_is_a_warning(raw: psycopg.Connection, dbt_folder: Path
     _land(raw, "b", mood="cheerful")
     tested = _dbt(dbt_folder, "test", "--select", "assert_api_fields_are_known")
     assert tested.returncode == 0, tested.stdout
-    assert "project 1 answers an unknown field: mood" in tested.stdout
+    assert "project 1 returns an unknown field: mood" in tested.stdout
 
 
 def test_conversions_of_other_systems_may_be_duplicates(

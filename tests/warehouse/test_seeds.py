@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -249,7 +250,11 @@ def test_the_first_channel_costs_of_a_folder_are_noticed(
     (seeds / "channel_costs.csv").unlink()
     dbt.build("--exclude-resource-type", "test")
     assert one(raw, SPEND) is None
-    (seeds / "channel_costs.csv").write_text(text + COST + "\n")
+    # Moved here from another folder, so that its contents are older than the last build.
+    moved = dbt_folder / "channel_costs.csv"
+    moved.write_text(text + COST + "\n")
+    os.utime(moved, (0, 0))
+    moved.rename(seeds / "channel_costs.csv")
     dbt.build("--exclude-resource-type", "test")
     assert str(one(raw, SPEND)) == "100.01"
 
