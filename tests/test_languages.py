@@ -20,7 +20,7 @@ WORDED = {
         "Невідома кампанія",
         "ringostat_unknown_campaign",
         "ringostat_unknown_campaign: Невідома кампанія",
-        "dbt_project.yml",
+        "RINGOSTAT_VARS",
     },
 }
 
