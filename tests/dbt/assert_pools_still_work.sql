@@ -1,6 +1,6 @@
 -- A number that nobody can reach, or a site that no longer passes on its visits, loses conversions
--- every day. One line per finding; the build goes on. Inactive projects are left out: the warning would
--- never end.
+-- every day. One line per finding; the build goes on. Inactive projects are left out: a warning of
+-- theirs would never end.
 {{ config(severity='warn') }}
 
 select
