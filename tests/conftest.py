@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +20,10 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from loader import database
+from loader import ROOT, database
 from loader.sandbox import Sandbox
 
-from . import databases
+from . import databases, dbt_server
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
@@ -69,6 +71,24 @@ def server() -> Iterator[dict[str, str]]:
         yield found
     finally:
         database.stop(folder / "data")
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def quick_dbt() -> Iterator[tuple[str, ...]]:
+    """The command that runs dbt without importing it first."""
+    # pytest's own temporary folders have paths too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="dbt"))
+    path = str(folder / "socket")
+    serving = subprocess.Popen(
+        [sys.executable, "-m", dbt_server.__name__, path], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    try:
+        assert serving.stdout.readline() == b"ready\n"
+        yield sys.executable, "-S", "-E", dbt_server.__file__, path
+    finally:
+        serving.kill()
+        serving.communicate()
         shutil.rmtree(folder)
 
 

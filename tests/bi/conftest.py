@@ -10,6 +10,7 @@ import pytest
 from selenium import webdriver
 
 from loader import ROOT, database
+from loader.commands import dbt
 from loader.commands.demo import DATABASE, demo
 
 # Superset is installed by `make bi` and `make test-bi`; without it, the other tests run.
@@ -17,7 +18,7 @@ collect_ignore = [] if (ROOT / ".venv-bi/installed").exists() else ["test_supers
 
 
 @pytest.fixture(scope="session")
-def demo_database() -> Iterator[dict[str, str]]:
+def demo_database(quick_dbt: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """PG* of the demo's database, with the marts of the models as they are now.
 
     It is in the embedded Postgres of the project, which is stopped again if it did not run before.
@@ -28,6 +29,7 @@ def demo_database() -> Iterator[dict[str, str]]:
             if variable.startswith(("PG", "RINGOSTAT_")):
                 environment.delenv(variable)
         environment.setenv("PGDATABASE", DATABASE)
+        environment.setattr(dbt, "_PROGRAM", quick_dbt)
         demo()
         found = database.environment()
     yield found
@@ -36,11 +38,14 @@ def demo_database() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def demo_warehouse(demo_database: dict[str, str]) -> Iterator[dict[str, str]]:
+def demo_warehouse(
+    demo_database: dict[str, str], quick_dbt: tuple[str, ...]
+) -> Iterator[dict[str, str]]:
     """The demo's database as the warehouse: its PG*, which the environment has too."""
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in demo_database.items():
             environment.setenv(variable, value)
+        environment.setattr(dbt, "_PROGRAM", quick_dbt)
         yield demo_database
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -15,31 +12,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from loader import ROOT, database
+from loader import database
 from loader import raw as raw_tables
 from loader.commands import dbt
 
 from .. import databases
-from . import dbt_server, support
+from . import support
 from .support import CHANNELS, COSTS, NO_TESTS, ONE_PROJECT, TAGS, land
-
-
-@pytest.fixture(scope="session")
-def quick_dbt() -> Iterator[tuple[str, ...]]:
-    """The command that runs dbt without importing it first."""
-    # pytest's own temporary folders have paths too long for a socket.
-    folder = Path(tempfile.mkdtemp(prefix="dbt"))
-    path = str(folder / "socket")
-    serving = subprocess.Popen(
-        [sys.executable, "-m", dbt_server.__name__, path], cwd=ROOT, stdout=subprocess.PIPE
-    )
-    try:
-        assert serving.stdout.readline() == b"ready\n"
-        yield sys.executable, "-S", "-E", dbt_server.__file__, path
-    finally:
-        serving.kill()
-        serving.communicate()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

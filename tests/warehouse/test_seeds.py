@@ -226,8 +226,11 @@ def test_ids_and_labels_do_not_depend_on_the_date_style(
         ]
 
 
+@pytest.mark.parametrize(
+    "tests", [["test"], pytest.param(["test", "unit_test"], marks=pytest.mark.slow)]
+)
 def test_a_folder_without_channel_costs_has_no_costs(
-    raw: psycopg.Connection, seeds: Path, build: Build
+    tests: list[str], raw: psycopg.Connection, seeds: Path, build: Build
 ) -> None:
     # What dbt saves of such a parse must not reach the tests that have the file.
     of_its_own = {"ringostat_call_back_hours": 25}
@@ -236,7 +239,7 @@ def test_a_folder_without_channel_costs_has_no_costs(
     assert str(one(raw, SPEND)) == "100.01"
     (seeds / "channel_costs.csv").unlink()
     assert check.find_faults() == []
-    build(tests=["test", "unit_test"], **of_its_own)
+    build(tests=tests, **of_its_own)
     assert one(raw, SPEND) is None
 
 

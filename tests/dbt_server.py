@@ -1,8 +1,8 @@
 """Runs dbt for the tests in a third of the time: importing it takes 2 s of each start, and what it
 makes on first use one more.
 
-    python -m tests.warehouse.dbt_server SOCKET      imports dbt once, tries it and waits
-    python tests/warehouse/dbt_server.py SOCKET ...  runs `dbt ...`, as the program itself does
+    python -m tests.dbt_server SOCKET      imports dbt once, tries it and waits
+    python tests/dbt_server.py SOCKET ...  runs `dbt ...`, as the program itself does
 
 Each run is a new process, forked from the waiting one: with the caller's environment, folder,
 streams and signals, and with the exit code of dbt. If the caller is killed, dbt is killed too.
