@@ -241,5 +241,13 @@ def test_one_node_answers_for_a_project_and_all_nodes_for_all_projects(
         assert "Subplan" not in plan
 
 
+def test_the_coordinator_alone_has_the_views(raw: psycopg.Connection, build: Build) -> None:
+    build()
+    views = "select count(*) from pg_views where schemaname ~ '^ringostat'"
+    assert raw.execute(views).fetchone() > (20,)
+    on_workers = raw.execute("select result from run_command_on_workers(%s)", [views]).fetchall()
+    assert on_workers == [("0",), ("0",)]
+
+
 def _plan(conn: psycopg.Connection, query: str) -> str:
     return "\n".join(line for (line,) in conn.execute(query))
