@@ -241,9 +241,9 @@ def test_one_node_answers_for_a_project_and_all_nodes_for_all_projects(
         assert "Subplan" not in plan
 
 
-def test_the_coordinator_alone_has_the_views(raw: psycopg.Connection, build: Build) -> None:
+def test_the_coordinator_alone_has_the_views_of_dbt(raw: psycopg.Connection, build: Build) -> None:
     build()
-    views = "select count(*) from pg_views where schemaname ~ '^ringostat'"
+    views = "select count(*) from pg_views where schemaname ~ '^ringostat_[^r]'"
     assert raw.execute(views).fetchone() > (20,)
     on_workers = raw.execute("select result from run_command_on_workers(%s)", [views]).fetchall()
     assert on_workers == [("0",), ("0",)]

@@ -147,25 +147,29 @@ class World:
     def change_calls(self) -> None:
         removed = self._rng.random() < 0.2
         with self._landing() as (project_id, moment):
-            self._conn.execute(
+            calls = self._conn.execute(
                 """
-                update ringostat_raw.calls
-                set
-                    payload = %s, loaded_at = %s, removed_at = %s,
-                    call_at = case when %s then call_at - interval '1 day' else call_at end
-                where (project_id, call_id) in (
-                    select project_id, call_id from ringostat_raw.calls
-                    where project_id = %s order by random() limit 2
-                )
+                select call_id, call_at from ringostat_raw.calls
+                where project_id = %s order by random() limit 2
                 """,
-                [
-                    self._call(self._caller()),
-                    moment,
-                    moment if removed else None,
-                    self._rng.random() < 0.2,
-                    project_id,
-                ],
-            )
+                [project_id],
+            ).fetchall()
+            for call_id, call_at in calls:
+                self._conn.execute(
+                    """
+                    update ringostat_raw.calls
+                    set payload = %s, call_at = %s, loaded_at = %s, removed_at = %s
+                    where project_id = %s and call_id = %s
+                    """,
+                    [
+                        self._call(self._caller()),
+                        call_at - timedelta(days=self._rng.random() < 0.2),
+                        moment,
+                        moment if removed else None,
+                        project_id,
+                        call_id,
+                    ],
+                )
 
     def import_forms(self) -> None:
         with self._landing() as (project_id, moment):
