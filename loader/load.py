@@ -281,7 +281,7 @@ def _land_windows(
                 landed = landing.merge(run, staged)
                 answers.keep_fields(staged.conn)
                 free = staged.conn
-                # An answer has megabytes: this one must not wait here for the next one.
+                # An answer has megabytes: this one goes before the next one is fetched.
                 del oldest, answer, staged
                 begun.append(begin(free))
                 log.debug("%s: %s: %s", run.project, window, landed)

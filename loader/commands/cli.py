@@ -294,7 +294,8 @@ def status(as_json: bool, check: bool) -> None:
     """Show how far each project is loaded and built, and what went wrong.
 
     Prints a table on a terminal, and one line per project into a pipe. A last line, which --check
-    leaves out, counts the pools that rpt_tracking_health finds silent or without their visits.
+    leaves out, counts the pools of active projects that rpt_tracking_health finds silent or without
+    their visits.
 
     \b
     Example: ringostat status --json

@@ -60,7 +60,7 @@ def build(*arguments: str, **settings: str) -> None:
 
 
 def _parsing() -> tuple[str, ...]:
-    """The option to parse anew after channel_costs.csv has come or changed.
+    """The option to parse everything again after channel_costs.csv has come or changed.
 
     What dbt saves of its last parse goes on naming the empty seed of `packages/no_costs` when a
     folder of seeds gets its first channel_costs.csv, and the build would fail.
@@ -124,7 +124,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 def _run(
     arguments: tuple[str, ...], environment: Mapping[str, str], is_logged: bool = False
 ) -> int:
-    # Of a package that is missing itself, `find_spec` cannot say what it lacks.
+    # Without the package `dbt`, `find_spec("dbt.cli")` raises an error.
     if not all(map(importlib.util.find_spec, ("dbt", "dbt.cli"))):
         raise ConfigurationError(f"dbt is not installed beside {sys.executable}")
     is_watched = sys.stderr.isatty() and not is_logged

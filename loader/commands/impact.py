@@ -76,6 +76,8 @@ select
     sum(conversions)::bigint as counted,
     sum(spend) as spend
 from {marts}.rpt_spend_daily
+-- As in rpt_campaigns_monthly: without costs of days to come.
+where date_day <= current_date or conversions_all > 0
 group by project_id, project_name, campaign
 """
 

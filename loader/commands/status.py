@@ -29,8 +29,9 @@ class Status:
 
     `status` is the first of `inactive`, `never_loaded`, `failed`, `not_built`, `stale` and `loaded`
     that applies. `calls` counts the calls in the raw table that are not removed. The marts show
-    every loaded call from before `built_until`. `tracking_findings` counts the pools that
-    `rpt_tracking_health` finds silent or without their visits; None if that mart does not exist.
+    every loaded call from before `built_until`. `tracking_findings` counts the pools of an
+    active project that `rpt_tracking_health` finds silent or without visits; None if that mart does
+    not exist.
     """
 
     project_id: int

@@ -23,8 +23,9 @@ monthly as (
         sum(lost)::bigint as lost,
         coalesce(min(spend_match collate "C"), 'none') as spend_match -- noqa: RF02
     from daily
-    -- A static channel's cost is known for days to come, on which nobody has called yet.
-    where date_day <= current_date
+    -- A static channel's cost is known for days to come, on which nobody has called yet. Where a
+    -- project's day begins before the reader's, somebody may have.
+    where date_day <= current_date or conversions_all > 0
     group by
         date_trunc('month', date_day)::date,
         project_id,

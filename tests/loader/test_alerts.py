@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ import pytest
 
 from loader import alerts, raw, settings
 from loader.errors import ConfigurationError, DbtInterrupted, LoadError
+from loader.load import Interrupted
 
 from .hostile import always, response
 from .support import KEY, Setting, ringostat
@@ -222,17 +222,23 @@ def test_what_is_no_error_of_ours_is_told_and_raised(
     assert failed["error"] == "KeyError: '***'"
 
 
-def test_ctrl_c_is_no_failure(setting: Setting, hook: Webhook, build: list) -> None:
-    """Neither while calls are loaded nor while dbt runs."""
-    build.append(DbtInterrupted("interrupted: dbt was stopped before it finished"))
-    assert run() == 1
-    setting.api.fault = _press_ctrl_c
-    ringostat("run", *UNTIL)
+def test_ctrl_c_while_calls_are_loaded_is_no_failure(
+    setting: Setting, hook: Webhook, build: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise Interrupted([])
+
+    monkeypatch.setattr("loader.commands.cli.load_projects", interrupt)
+    result = ringostat("run", *UNTIL)
+    assert result.exit_code == 1
+    assert "Aborted" in result.stderr
     assert hook.attempts == 0
 
 
-def _press_ctrl_c(number: int, parameters: dict[str, str]) -> None:
-    signal.raise_signal(signal.SIGINT)
+def test_ctrl_c_while_dbt_runs_is_no_failure(setting: Setting, hook: Webhook, build: list) -> None:
+    build.append(DbtInterrupted("interrupted: dbt was stopped before it finished"))
+    assert run() == 1
+    assert hook.attempts == 0
 
 
 def test_a_project_that_was_paused_meanwhile_is_no_failure(

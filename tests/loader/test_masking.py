@@ -18,6 +18,8 @@ from loader.masking import mask
         ("call +380 (44) 111-22-33 now", "call *** now"),
         ("two\n lines", "two lines"),
         ("502 Bad Gateway", "502 Bad Gateway"),
+        ("2024-05-31 10:00, 31-05-2024, 2024-5-31", "2024-05-31 10:00, 31-05-2024, 2024-5-31"),
+        ("31-05-20241, 38-04-4111 22 33", "***, ***"),
     ],
 )
 def test_masks(text: str, expected: str) -> None:

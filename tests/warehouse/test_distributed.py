@@ -246,7 +246,7 @@ def test_the_coordinator_alone_has_the_views_of_dbt(raw: psycopg.Connection, bui
     views = "select count(*) from pg_views where schemaname ~ '^ringostat_[^r]'"
     assert raw.execute(views).fetchone() > (20,)
     on_workers = raw.execute("select result from run_command_on_workers(%s)", [views]).fetchall()
-    assert on_workers == [("0",), ("0",)]
+    assert set(on_workers) == {("0",)}
 
 
 def _plan(conn: psycopg.Connection, query: str) -> str:

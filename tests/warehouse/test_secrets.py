@@ -335,8 +335,7 @@ def _texts(conn: psycopg.Connection, schema: str) -> str:
         "select table_name from information_schema.tables where table_schema = %s", [schema]
     ).fetchall()
     return "\n".join(
-        str(conn.execute(f"select x::text from {schema}.{table} as x").fetchall())
-        for (table,) in tables
+        str(conn.execute(f"select * from {schema}.{table}").fetchall()) for (table,) in tables
     )
 
 
