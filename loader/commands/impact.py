@@ -75,9 +75,7 @@ select
     sum(conversions_tagged)::bigint as tagged,
     sum(conversions)::bigint as counted,
     sum(spend) as spend
-from {marts}.rpt_spend_daily
--- As in rpt_campaigns_monthly: without costs of days to come.
-where date_day <= current_date or conversions_all > 0
+from {marts}.rpt_campaigns_monthly
 group by project_id, project_name, campaign
 """
 
@@ -130,7 +128,7 @@ class Campaign:
 @dataclass(frozen=True)
 class Impact:
     """What moves, and every campaign on both sides. With spend, campaigns have the names by which
-    `rpt_spend_daily` shows them, which may be others than those in `flows`."""
+    `rpt_campaigns_monthly` shows them, which may be others than those in `flows`."""
 
     flows: Sequence[Flow]
     before: Sequence[Campaign]
@@ -262,7 +260,7 @@ def _build(scratch: Path, schema: str, folder: Path) -> None:
         "--quiet",
         "--select",
         "+fct_conversions",
-        "+rpt_spend_daily",
+        "+rpt_campaigns_monthly",
         "--exclude",
         *_STAGING,
         "--exclude-resource-type",

@@ -2,11 +2,16 @@
 -- with all conversions.
 with
 
+-- Costs of days to come are in the daily report alone.
 in_reports as (
     select
-        coalesce(sum(spend), 0) as spend,
+        coalesce(sum(spend), 0) + (
+            select coalesce(sum(to_come.spend), 0)
+            from {{ ref('rpt_spend_daily') }} as to_come
+            where to_come.date_day > current_date and to_come.conversions_all = 0
+        ) as spend,
         coalesce(sum(conversions_all), 0) as conversions
-    from {{ ref('rpt_spend_daily') }}
+    from {{ ref('rpt_campaigns_monthly') }}
 ),
 
 reported as (

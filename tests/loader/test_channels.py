@@ -648,6 +648,7 @@ def test_what_an_edit_moves_in_money(setting: Setting, folder: Path) -> None:
     Path("channel_costs.csv").write_text(
         f"{COSTS}11111,s,t,New,2024-03-01,2024-03-31,1300\n"
         "11111,radio,t,Radio,2024-03-01,2024-03-02,10\n"
+        "11111,radio,t,Radio,2099-03-01,2099-03-02,70\n"  # nobody can have called yet
     )
     result = ringostat("channels", "impact", "--base", "HEAD")
     assert result.exit_code == 0, result.output
