@@ -1,15 +1,14 @@
 {#
-    A label that the row `channel` gives the row `key`: the text of its cell or, if the whole cell is
-    one of these words, the call's own value. So a channel may correct one label of a dynamic pool and
-    keep the others.
+    A label of a channel for a key that it matches: the text of the channel's cell or, if the whole
+    cell is one of these words, the call's own value. So a channel may correct one label of a dynamic
+    pool and keep the others.
 #}
-{% macro channel_label(channel, key, label) -%}
-    case
+{% macro channel_label(label) -%}
+    case {{ label }}
         {%- for column in utm_columns() %}
-        when {{ channel }}.{{ label }} = '{{ '{' ~ column ~ '}' }}'
-            then {{ utm_label(key ~ '.' ~ column) }}
+        when '{{ '{' ~ column ~ '}' }}' then {{ utm_label(column) }}
         {%- endfor %}
-        else {{ channel }}.{{ label }}
+        else {{ label }}
     end
 {%- endmacro %}
 

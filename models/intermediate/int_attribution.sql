@@ -50,20 +50,17 @@ projects as{{ spread() }} (
 -- A channel matches a key if one parameter of the key equals its value exactly. There is one join
 -- per parameter: parameters that no channel names cost nothing, and at 500,000 keys this takes 0.2
 -- s, while one join that compares all parameters takes 3 s.
-matches as{{ kept() }} (
+matched as (
     {% for parameter in static_channel_parameters() %}
     select
-        keys.project_id,
-        keys.attribution_key,
         {{ loop.index }} as precedence,
+        keys.*,
         channels.channel_id,
-        {% for label in ('traffic_source', 'traffic_type', 'campaign') %}
-        {{ channel_label('channels', 'keys', label) }} as {{ label }},
-        {% endfor %}
-        case
-            when channels.valid_from > channels.valid_to then 'empty'
-            else daterange(channels.valid_from, channels.valid_to, '[]')
-        end as valid_days
+        channels.traffic_source,
+        channels.traffic_type,
+        channels.campaign,
+        channels.valid_from,
+        channels.valid_to
     from keys
     inner join channels
         on
@@ -72,6 +69,22 @@ matches as{{ kept() }} (
     where channels.parameter = '{{ parameter }}'
     {{ 'union all' if not loop.last }}
     {% endfor %}
+),
+
+matches as{{ kept() }} (
+    select
+        project_id,
+        attribution_key,
+        precedence,
+        channel_id,
+        {% for label in ('traffic_source', 'traffic_type', 'campaign') %}
+        {{ channel_label(label) }} as {{ label }},
+        {% endfor %}
+        case
+            when valid_from > valid_to then 'empty'
+            else daterange(valid_from, valid_to, '[]')
+        end as valid_days
+    from matched
 ),
 
 -- If two channels match on one day, the one whose parameter comes first wins: each channel has its
@@ -111,18 +124,14 @@ channel_stretches as{{ kept() }} (
 
 {{ new_and_moved('to_write', 'keys', 'channel_stretches', newest='attribution_key') }},
 
--- The days of a key on which no channel wins.
+-- The days of a matched key on which no channel wins.
 left_over as (
     select
-        to_write.project_id,
-        to_write.attribution_key,
-        '{(,)}'::datemultirange - coalesce(range_agg(matches.valid_days), '{}') as free_days
-    from to_write
-    left join matches
-        on
-            to_write.project_id = matches.project_id
-            and to_write.attribution_key = matches.attribution_key
-    group by to_write.project_id, to_write.attribution_key
+        project_id,
+        attribution_key,
+        '{(,)}'::datemultirange - range_agg(valid_days) as free_days
+    from matches
+    group by project_id, attribution_key
 ),
 
 stretches as{{ kept() }} (
@@ -141,11 +150,12 @@ stretches as{{ kept() }} (
     cross join lateral unnest(left_over.free_days) as unnested (stretch)
 ),
 
--- The steps of attribution in order: a channel, else a visit, else unknown.
+-- The steps of attribution in order: a channel, else a visit, else unknown. A key that no channel
+-- matches has one stretch: all days.
 attributed as (
     select
-        stretches.starts_on,
-        stretches.ends_before,
+        coalesce(stretches.starts_on, '-infinity') as starts_on,
+        coalesce(stretches.ends_before, 'infinity') as ends_before,
         stretches.channel_id,
         stretches.traffic_source,
         stretches.traffic_type,
@@ -157,7 +167,7 @@ attributed as (
             else 'unknown'
         end as attribution_method
     from to_write
-    inner join stretches
+    left join stretches
         on
             to_write.project_id = stretches.project_id
             and to_write.attribution_key = stretches.attribution_key

@@ -49,7 +49,8 @@ contacts as{{ spread() }} (
     select * from {{ ref('int_calls_and_forms') }}
 ),
 
-projects as{{ spread() }} (
+-- Materialized: `made_with` is worked out once for each project, not for each contact.
+projects as{{ spread() or ' materialized' }} (
     select
         project_id,
         time_zone,

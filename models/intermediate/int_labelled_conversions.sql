@@ -37,17 +37,9 @@ final as (
         attribution.utm_term,
 
         conversions.is_primary,
-        -- A transferred call has the tags of all its legs, found by the index: the CTE `tags` would
-        -- be read whole for each such call.
+        -- A transferred call has the tags of all its legs.
         case
-            when conversions.tag_keys is null then tags.is_tagged
-            else (
-                select bool_or(of_legs.is_tagged)
-                from {{ ref('int_tags') }} as of_legs
-                where
-                    conversions.project_id = of_legs.project_id
-                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
-            )
+            when conversions.tag_keys is null then tags.is_tagged else tags_of_legs.is_tagged
         end as is_tagged,
         case
             when conversions.tag_keys is null then tags.tags
@@ -75,18 +67,13 @@ final as (
         conversions.loaded_at,
 
         -- False between the building of a conversion and of its labels, if somebody builds the
-        -- models one by one.
-        attribution.attribution_key is not null
-        and tags.tag_key is not null
+        -- models one by one. `is false` keeps the joins outer ones: of inner ones Postgres expects
+        -- a thousandth of the rows, and looks up the tags of each conversion one by one.
+        (attribution.attribution_key is null) is false
+        and (tags.tag_key is null) is false
         and (
             conversions.tag_keys is null
-            or conversions.tag_keys::uuid[] <@ array(
-                select of_legs.tag_key
-                from {{ ref('int_tags') }} as of_legs
-                where
-                    conversions.project_id = of_legs.project_id
-                    and of_legs.tag_key = any(conversions.tag_keys::uuid[])
-            )
+            or conversions.tag_keys::uuid[] <@ tags_of_legs.tag_keys
         ) as has_labels
     from conversions
     left join attribution
@@ -99,6 +86,19 @@ final as (
         on
             conversions.project_id = tags.project_id
             and conversions.tag_key = tags.tag_key
+    -- A join, not a subquery per column: only a join lets Postgres read in parallel.
+    left join
+        lateral (
+            select
+                bool_or(of_legs.is_tagged) as is_tagged,
+                array_agg(of_legs.tag_key) as tag_keys
+            from {{ ref('int_tags') }} as of_legs
+            where
+                conversions.tag_keys is not null
+                and conversions.project_id = of_legs.project_id
+                and of_legs.tag_key = any(conversions.tag_keys::uuid[])
+        ) as tags_of_legs
+        on true
 )
 
 select * from final
