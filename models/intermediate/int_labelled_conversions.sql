@@ -86,7 +86,7 @@ final as (
         on
             conversions.project_id = tags.project_id
             and conversions.tag_key = tags.tag_key
-    -- A join, not a subquery per column: only a join lets Postgres read in parallel.
+    -- A join: with a subquery in `has_labels`, Postgres would not read in parallel.
     left join
         lateral (
             select
