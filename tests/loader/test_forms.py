@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -247,7 +248,9 @@ def test_a_phone_that_a_spreadsheet_ruined_is_a_bad_line(
         assert result.exit_code == 1
         assert "1 new, 0 changed, 1 bad" in result.stdout
         assert "phone is a number that a spreadsheet rounded or gave decimals" in result.stderr
-        assert "380" not in result.stderr.replace("such as 3.80E+11", "")
+        # Times have milliseconds, which can be 380 too.
+        messages = re.sub(r",\d{3} ", " ", result.stderr)
+        assert "380" not in messages.replace("such as 3.80E+11", "")
 
 
 @pytest.mark.parametrize("phone", ["+380 44 111-22-33", "044.111.2233", 380441112233, "", None])
