@@ -75,9 +75,9 @@ test-bi: .venv-bi/installed .venv/installed-dev ## the dashboard in headless Chr
 test-hosting: .venv/installed-dev .venv-dagster/installed .venv-airflow/installed ## the recipes for Dagster and Airflow, in both; 10 minutes
 	$(BIN)/python -m pytest tests/hosting/test_orchestrators.py
 
-test-citus: citus-is-named .venv/installed-dev ## the warehouse tests on Citus: its coordinator in CITUS_PGHOST, CITUS_PGPORT, ...
+test-citus: citus-is-named .venv/installed-dev ## the tests of loading and of the warehouse on Citus: its coordinator in CITUS_PGHOST, CITUS_PGPORT, ...
 	PGHOST="$$CITUS_PGHOST" PGPORT="$$CITUS_PGPORT" PGUSER="$$CITUS_PGUSER" PGPASSWORD="$$CITUS_PGPASSWORD" PGDATABASE="$$CITUS_PGDATABASE" \
-	    $(BIN)/python -m pytest tests/warehouse -m 'not embedded'
+	    $(BIN)/python -m pytest tests/loader/test_load.py tests/loader/test_believed.py tests/warehouse -m 'not embedded'
 
 citus-is-named:
 	@test "$${CITUS_PGHOST:+1}$${CITUS_PGPORT:+1}$${CITUS_PGUSER:+1}$${CITUS_PGPASSWORD+1}$${CITUS_PGDATABASE:+1}" = 11111 || { echo 'Name a coordinator of Citus in CITUS_PGHOST, CITUS_PGPORT, CITUS_PGUSER, CITUS_PGPASSWORD and CITUS_PGDATABASE' >&2; exit 2; }

@@ -94,14 +94,14 @@ def import_files(conn: psycopg.Connection, paths: Sequence[Path], project: Proje
 
 
 def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tuple[int, int]:
+    load_id, now = raw.next_id_and_time(conn)
     # A later import gets a later time, even if the machine's clock was set back: the latest
     # `loaded_at` is dbt's watermark.
     landed = conn.execute(
         """
         with landing as (
             select
-                nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')) as load_id,
-                greatest(clock_timestamp(), max(loaded_at) + interval '1 microsecond') as now
+                greatest(%(now)s::timestamptz, max(loaded_at) + interval '1 microsecond') as now
             from ringostat_raw.forms
             where project_id = %(project_id)s
         ),
@@ -126,7 +126,7 @@ def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tupl
         written as (
             insert into ringostat_raw.forms
                 (project_id, form_id, submitted_at, payload, load_id, first_loaded_at, loaded_at)
-            select %(project_id)s, form_id, submitted_at, payload, load_id, now, now
+            select %(project_id)s, form_id, submitted_at, payload, %(load_id)s, now, now
             from different
             cross join landing
             on conflict (project_id, form_id) do update set
@@ -141,6 +141,8 @@ def _land(conn: psycopg.Connection, project: Project, forms: list[Form]) -> tupl
         """,
         {
             "project_id": project.project_id,
+            "load_id": load_id,
+            "now": now,
             "form_ids": [form.form_id for form in forms],
             "times": [form.submitted_at for form in forms],
             "payloads": [_canonical(form.payload) for form in forms],

@@ -73,7 +73,9 @@ def create_tables(conn: psycopg.Connection) -> None:
                 # `if not exists` needs the right to create schemas even if the schema exists.
                 conn.execute("create schema ringostat_raw")
             if missing:
-                conn.execute(TABLES)
+                # One by one: Citus creates an index only by a statement of its own.
+                for statement in TABLES.split(";\n"):
+                    conn.execute(statement)
             _distribute(conn)
             _keep_caller_salt(conn)
     except errors.InsufficientPrivilege as error:
@@ -294,28 +296,40 @@ def latest_clocks(conn: psycopg.Connection, project: Project) -> str | None:
     return row[0] if row else None
 
 
+def next_id_and_time(conn: psycopg.Connection) -> tuple[int, datetime]:
+    """The id of the next landing, and the time.
+
+    A statement of its own: if it also read a distributed table, Citus would run it on a worker, and
+    each worker has its own range of ids and its own clock.
+    """
+    drawn = conn.execute(
+        """
+        select
+            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
+            clock_timestamp()
+        """
+    )
+    load_id, now = only_row(drawn)
+    return load_id, now
+
+
 def next_load(conn: psycopg.Connection, project: Project) -> tuple[int, datetime]:
     """The id and the `loaded_at` of the next landing, while the project's `lock` is held.
 
     The time is later than that of all calls landed before, even if the machine's clock was set
     back: the latest `loaded_at` is dbt's watermark.
     """
-    ((load_id, now),) = conn.execute(
+    load_id, now = next_id_and_time(conn)
+    earlier = conn.execute(
         """
-        select
-            nextval(pg_get_serial_sequence('ringostat_raw.loads', 'load_id')),
-            greatest(
-                clock_timestamp(),
-                (
-                    select last_loaded_at + interval '1 microsecond'
-                    from ringostat_raw.load_state
-                    where project_id = %s
-                )
-            )
+        select max(last_loaded_at) + interval '1 microsecond'
+        from ringostat_raw.load_state
+        where project_id = %s
         """,
         [project.project_id],
-    ).fetchall()
-    return load_id, now
+    )
+    (at_least,) = only_row(earlier)
+    return load_id, max(now, at_least or now)
 
 
 def mark_loaded(conn: psycopg.Connection, project: Project, window: Window, now: datetime) -> None:

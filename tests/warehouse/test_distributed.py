@@ -154,6 +154,16 @@ def test_a_filled_warehouse_moves_with_its_history(
     assert spread == (1,)
 
 
+def test_a_missing_index_is_created_on_all_nodes(raw: psycopg.Connection) -> None:
+    raw.execute("drop index ringostat_raw.calls_loaded_at")
+    raw_tables.create_tables(raw)
+    counted = raw.execute(
+        "select result::int > 0 from run_command_on_workers(%s)",
+        ["select count(*) from pg_indexes where indexname like 'calls_loaded_at%'"],
+    )
+    assert counted.fetchall() == [(True,), (True,)]
+
+
 def test_the_setting_and_the_tables_must_agree(
     raw: psycopg.Connection, dbt_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
