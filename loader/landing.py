@@ -1,12 +1,12 @@
 """One window: `stage` its answer, then `merge` it in one transaction.
 
-Postgres parses the calls itself, and only those that are not known to be unchanged: reading a
-period again costs half as much as the first time.
+Postgres parses the calls itself. Only those are sent to it that are not known to be unchanged:
+reading a period again costs a third of the first time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,7 @@ from loader.database import only_row
 from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
-from loader.rows import Row, storable, unparsed_id
+from loader.rows import Row, digest, storable, unparsed_id
 from loader.windows import SECOND, Window
 
 # Separates the rows of an answer on their way to Postgres: this character never occurs unescaped in
@@ -42,6 +42,18 @@ _SETTINGS = sql.SQL(
     "set local citus.propagate_set_commands = 'local'; "
     "set local work_mem = '32MB'; set local jit = off; set local timezone to {zone}"
 )
+
+_EMPTY_ANSWER = """
+    drop table if exists pg_temp.answer;
+    create temporary table answer (
+        place int,
+        digest bigint,
+        payload jsonb,  -- null if the call is known by its digest
+        call_id text,
+        call_at timestamptz,
+        project_id text  -- to which its call_card links
+    )
+"""
 
 # Reads a moment; null instead of an error.
 _CAREFUL_MOMENT = """
@@ -159,18 +171,19 @@ def stage(conn: psycopg.Connection, project: Project, answer: Answer) -> Staged:
     staged = Staged(conn, answer, list(answer.rows))
     with conn.transaction():
         _begin(conn, project)
-        conn.execute("set local synchronous_commit = off; drop table if exists pg_temp.answer")
+        conn.execute("set local synchronous_commit = off;" + _EMPTY_ANSWER)
         try:
             with conn.transaction():
-                _expand(staged, project, staged.rows, "timestamptz")
+                has_unknown = _expand(staged, project, range(len(staged.rows)), "timestamptz")
         # A row that Postgres cannot store, or a wrong calldate: prepare row by row, which is slow.
         except (psycopg.DataError, errors.StatementTooComplex):
             _make_storable(staged)
             conn.execute(_CAREFUL_MOMENT)
-            _expand(staged, project, staged.rows, "pg_temp.moment")
-        _check_project(conn, project)
-        _leave_out_deleted(conn, project)  # first: what is rejected is stored too
-        _reject(staged)
+            has_unknown = _expand(staged, project, range(len(staged.rows)), "pg_temp.moment")
+        if has_unknown:  # a known call is stored, so it has passed all this
+            _check_project(conn, project)
+            _leave_out_deleted(conn, project)  # first: what is rejected is stored too
+            _reject(staged)
         _keep_last(staged)
     return staged
 
@@ -203,37 +216,36 @@ def _leave_out_deleted(conn: psycopg.Connection, project: Project) -> None:
         conn.execute("delete from answer where call_id = any(%s)", [ids])
 
 
-def _expand(
-    staged: Staged,
-    project: Project,
-    rows: Sequence[Row],
-    moment: str,
-    into: str = "create temporary table answer as",
-    first_place: int = 0,
-) -> None:
-    """Writes `rows` into `answer`; a call that is known by the digest of its text gets no payload.
+def _expand(staged: Staged, project: Project, places: Sequence[int], moment: str) -> bool:
+    """Adds the rows of `places` to `answer`; returns whether Postgres had to parse some of them.
 
-    `moment` is the function that reads a calldate. Known are only the calls of a time that no other
-    window writes.
+    `moment` is the function that reads a calldate.
     """
-    conn, window = staged.conn, staged.answer.window
-    query = sql.SQL(
-        r"""
-        {into}
+    digests = {place: digest(staged.row(place), project.time_zone.key) for place in places}
+    known = _add_known(staged, project, digests)
+    unknown = {place: digests[place] for place in places if place not in known}
+    if unknown:
+        _add_parsed(staged, project, unknown, moment)
+    return bool(unknown)
+
+
+def _add_known(staged: Staged, project: Project, digests: Mapping[int, int]) -> set[int]:
+    """Adds the calls that are stored with the same digest, without a payload; returns their places.
+
+    Looks only among the calls of a time that no other window writes.
+    """
+    window = staged.answer.window
+    known = staged.conn.execute(
+        """
+        insert into answer (place, digest, call_id)
         with
 
         answered as (
-            select
-                place - 1 + %(first_place)s as place,
-                text,
-                -- includes the zone, in which a calldate without an offset is read
-                hashtextextended(text, hashtext(current_setting('timezone'))) as digest
-            from
-                string_to_table(convert_from(%(rows)b, 'utf8'), %(separator)s)
-                with ordinality as answered (text, place)
+            select *
+            from unnest(%(places)s::int[], %(digests)s::bigint[]) as answered (place, digest)
         ),
 
-        known as (
+        stored as (
             select
                 call_id,
                 digest
@@ -242,16 +254,56 @@ def _expand(
                 project_id = %(project_id)s
                 and call_at between %(known_from)s and %(latest)s
                 and removed_at is null
+        )
+
+        select
+            answered.place,
+            answered.digest,
+            stored.call_id
+        from answered
+        inner join stored on answered.digest = stored.digest
+        returning place
+        """,
+        {
+            "places": _array(digests),
+            "digests": _array(digests.values()),
+            "project_id": project.project_id,
+            "known_from": window.certain_from + 2 * SECOND,
+            "latest": window.latest,
+        },
+    )
+    return {place for (place,) in known}
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """An array as Postgres reads it. psycopg takes several times as long."""
+    return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def _add_parsed(staged: Staged, project: Project, digests: Mapping[int, int], moment: str) -> None:
+    """Sends the rows of these places to Postgres, which parses them."""
+    conn, window = staged.conn, staged.answer.window
+    query = sql.SQL(
+        r"""
+        insert into answer (place, digest, payload, call_id, call_at, project_id)
+        with
+
+        answered as (
+            select *
+            from
+                rows from (
+                    unnest(%(places)s::int[]),
+                    unnest(%(digests)s::bigint[]),
+                    string_to_table(convert_from(%(rows)b, 'utf8'), %(separator)s)
+                ) as answered (place, digest, text)
         ),
 
         parsed as (
             select
-                answered.place,
-                answered.digest,
-                known.call_id as known_id,
-                case when known.call_id is null then answered.text::jsonb end as payload
+                place,
+                digest,
+                text::jsonb as payload
             from answered
-            left join known on answered.digest = known.digest
             offset 0  -- otherwise Postgres parses the text again for each use of the payload
         )
 
@@ -260,8 +312,6 @@ def _expand(
             digest,
             payload,
             case
-                when known_id is not null
-                    then known_id
                 when btrim(payload ->> 'uniqueid', E' \t\n\r\f\x0b\u00a0') <> ''
                     then payload ->> 'uniqueid'
                 else 'sha256:' || encode(sha256(convert_to(
@@ -282,14 +332,12 @@ def _expand(
         """
     )
     conn.execute(
-        query.format(into=sql.SQL(into), moment=sql.SQL(moment)),
+        query.format(moment=sql.SQL(moment)),
         {
-            "rows": _SEPARATOR.join(rows),
+            "places": _array(digests),
+            "digests": _array(digests.values()),
+            "rows": _SEPARATOR.join(map(staged.row, digests)),
             "separator": _SEPARATOR.decode(),
-            "first_place": first_place,
-            "project_id": project.project_id,
-            "known_from": window.certain_from + 2 * SECOND,
-            "latest": window.latest,
             "own_card": f"%?project_id={project.project_id}",
             "own_number": str(project.project_id),
             "card": call_card.PROJECT_NUMBER,
@@ -338,26 +386,31 @@ def _check_project(conn: psycopg.Connection, project: Project) -> None:
 def _reject(staged: Staged) -> None:
     """Removes the rows from `answer` that have no usable time or cannot be stored."""
     window = staged.answer.window
-    endless = staged.conn.execute(
-        "delete from answer where octet_length(call_id) > %s returning place, call_id",
-        [raw.LONGEST_ID],
-    ).fetchall()
-    for place, call_id in endless:
-        staged.rejected.append((staged.row(place), call_id, "the uniqueid is too long"))
-    misplaced = staged.conn.execute(
+    unusable = staged.conn.execute(
         """
         delete from answer
         where
-            payload is not null
+            octet_length(call_id) > %(longest_id)s
+            or payload is not null
             and (call_at is null or call_at not between %(earliest)s and %(latest)s)
-        returning place, call_id, call_at is null, left(payload ->> 'calldate', 100)
+        returning
+            octet_length(call_id) > %(longest_id)s,
+            place,
+            call_id,
+            call_at is null,
+            left(payload ->> 'calldate', 100)
         """,
-        {"earliest": window.earliest, "latest": window.latest},
+        {"longest_id": raw.LONGEST_ID, "earliest": window.earliest, "latest": window.latest},
     )
-    for call in map(Misplaced._make, misplaced):
+    for is_endless, *found in unusable:
+        call = Misplaced(*found)
+        row = staged.row(call.place)
+        if is_endless:
+            staged.rejected.append((row, call.call_id, "the uniqueid is too long"))
+            continue
         outside = f"outside the period asked for, {window}"
         reason = "unreadable calldate" if call.is_unreadable else outside
-        staged.rejected.append((staged.row(call.place), call.call_id, reason))
+        staged.rejected.append((row, call.call_id, reason))
         staged.misplaced.append(call)
 
 
@@ -438,8 +491,7 @@ def _take_carried(run: Run, staged: Staged) -> None:
     staged.carried = [row for stored_at, row in run.carried if stored_at <= latest]
     run.carried = [one for one in run.carried if one[0] > latest]
     if staged.carried:
-        into, first_place = "insert into answer", -len(staged.carried)
-        _expand(staged, run.project, staged.carried, "timestamptz", into, first_place)
+        _expand(staged, run.project, range(-len(staged.carried), 0), "timestamptz")
         _keep_last(staged)
 
 

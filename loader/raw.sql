@@ -14,7 +14,7 @@ create table if not exists ringostat_raw.calls (
     first_loaded_at timestamptz not null,
     loaded_at timestamptz not null,
     removed_at timestamptz,
-    digest bigint,  -- of the text as answered: a call with the same digest is not parsed again
+    digest bigint,  -- of the text as answered and the zone: a known text is not sent again
     primary key (project_id, call_id)
 );
 

@@ -67,6 +67,13 @@ def calldates(rows: Iterable[Row]) -> Iterator[str]:
             yield found[1].decode()
 
 
+def digest(row: Row, zone: str) -> int:
+    """64 bits of a hash of a row's text and of the zone in which it is read."""
+    found = hashlib.sha256(zone.encode())
+    found.update(row)
+    return int.from_bytes(found.digest()[:8], "big", signed=True)
+
+
 def unparsed_id(row: Row) -> str:
     """The call_id of a row that no parser reads: its uniqueid, or a hash of its text."""
     found = _UNIQUEID.search(row)

@@ -6,9 +6,11 @@ import hashlib
 import json
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.abc import Params, Query
 
 from loader.rows import split, storable
 
@@ -178,6 +180,37 @@ def test_a_known_text_is_not_compared_by_its_payload(setting: Setting) -> None:
     setting.conn.execute("update ringostat_raw.calls set digest = null where call_id = 'one'")
     assert "0 new, 1 changed, 0 removed" in setting.load(*PERIOD).stdout
     assert [payload["billsec"] for _, payload in setting.raw()] == [1, 7]
+
+
+def test_only_texts_that_are_not_known_are_sent_to_postgres(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    execute = psycopg.Connection.execute
+
+    def spy(conn: psycopg.Connection, query: Query, values: Params | None = None) -> psycopg.Cursor:
+        if isinstance(values, dict):
+            sent.extend(value for value in values.values() if isinstance(value, bytes))
+        return execute(conn, query, values)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", spy)
+
+    def texts() -> set[str]:
+        found = {row["uniqueid"] for text in sent for row in map(json.loads, text.split(b"\x1e"))}
+        sent.clear()
+        return found
+
+    setting.project.calls = [call(NOON, "one"), call(NOON, "two"), call(NOON, "three")]
+    setting.load(*PERIOD)
+    assert texts() == {"one", "two", "three"}
+    setting.project.calls[1] = call(NOON, "two", billsec=77)
+    assert "3 calls read: 0 new, 1 changed, 0 removed" in setting.load(*PERIOD).stdout
+    assert texts() == {"two"}
+    setting.conn.execute("update ringostat_raw.calls set digest = digest + 1")  # of another version
+    assert "3 calls read: 0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
+    assert texts() == {"one", "two", "three"}
+    assert "3 calls read: 0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
+    assert texts() == set()
 
 
 def test_tables_from_before_there_were_digests(setting: Setting) -> None:
