@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+import struct
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -67,11 +68,15 @@ def calldates(rows: Iterable[Row]) -> Iterator[str]:
             yield found[1].decode()
 
 
-def digest(row: Row, zone: str) -> int:
-    """64 bits of a hash of a row's text and of the zone in which it is read."""
-    found = hashlib.sha256(zone.encode())
-    found.update(row)
-    return int.from_bytes(found.digest()[:8], "big", signed=True)
+def hashed(rows: Iterable[Row], zone: str) -> tuple[int, ...]:
+    """64 bits of a hash of each row's text and of the zone in which it is read."""
+    of_zone = hashlib.sha256(zone.encode())
+    found = []
+    for row in rows:
+        of_row = of_zone.copy()
+        of_row.update(row)
+        found.append(of_row.digest()[:8])
+    return struct.unpack(f">{len(found)}q", b"".join(found))
 
 
 def unparsed_id(row: Row) -> str:

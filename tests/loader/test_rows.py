@@ -196,7 +196,8 @@ def test_only_texts_that_are_not_known_are_sent_to_postgres(
     monkeypatch.setattr(psycopg.Connection, "execute", spy)
 
     def texts() -> set[str]:
-        found = {row["uniqueid"] for text in sent for row in map(json.loads, text.split(b"\x1e"))}
+        rows = b"\x1e".join(filter(None, sent)).split(b"\x1e") if any(sent) else []
+        found = {json.loads(row)["uniqueid"] for row in rows}
         sent.clear()
         return found
 
