@@ -43,7 +43,7 @@ _SETTINGS = sql.SQL(
     "set local work_mem = '32MB'; set local jit = off; set local timezone to {zone}"
 )
 
-# A call whose text need not be compared: a digest is enough. No other window writes its time.
+# The calls that are known by their digest: those of a time that no other window writes.
 _IS_KNOWN = """
     project_id = %(project_id)s
     and call_at between %(known_from)s and %(latest)s

@@ -196,7 +196,7 @@ def test_only_texts_that_are_not_known_are_sent_to_postgres(
     monkeypatch.setattr(psycopg.Connection, "execute", spy)
 
     def texts() -> set[str]:
-        rows = b"\x1e".join(filter(None, sent)).split(b"\x1e") if any(sent) else []
+        rows = [row for text in sent if text for row in text.split(b"\x1e")]
         found = {json.loads(row)["uniqueid"] for row in rows}
         sent.clear()
         return found
