@@ -1,7 +1,7 @@
 """One window: `stage` its answer, then `merge` it in one transaction.
 
-Postgres parses the calls itself. Only those are sent to it that are not known to be unchanged:
-reading a period again costs less than half of the first time.
+Postgres parses the calls itself. A call that is known to be unchanged is not sent to it: reading a
+period again costs half as much as the first time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loader.database import only_row
 from loader.errors import LoadError
 from loader.masking import mask
 from loader.projects import Project
-from loader.rows import Row, hashed, storable, unparsed_id
+from loader.rows import Row, storable, text_digests, unparsed_id
 from loader.windows import SECOND, Window
 
 # Separates the rows of an answer on their way to Postgres: this character never occurs unescaped in
@@ -238,7 +238,8 @@ def _expand(
     is_known = sql.SQL(_IS_KNOWN)
     query = sql.SQL("select digest from ringostat_raw.calls where {is_known}")
     stored = {digest for (digest,) in conn.execute(query.format(is_known=is_known), of_window)}
-    digests = dict(zip(places, hashed(map(staged.row, places), project.time_zone.key), strict=True))
+    found = text_digests(map(staged.row, places), project.time_zone.key)
+    digests = dict(zip(places, found, strict=True))
     known = {place: digest for place, digest in digests.items() if digest in stored}
     unknown = {place: digest for place, digest in digests.items() if digest not in stored}
     _parse(staged, project, unknown, moment, into)
@@ -384,16 +385,14 @@ def _reject(staged: Staged) -> None:
         """,
         {"longest_id": raw.LONGEST_ID, "earliest": window.earliest, "latest": window.latest},
     )
-    for is_endless, *found in unusable:
-        call = Misplaced(*found)
-        row = staged.row(call.place)
+    for is_endless, place, call_id, is_unreadable, calldate in unusable:
         if is_endless:
-            staged.rejected.append((row, call.call_id, "the uniqueid is too long"))
-            continue
-        outside = f"outside the period asked for, {window}"
-        reason = "unreadable calldate" if call.is_unreadable else outside
-        staged.rejected.append((row, call.call_id, reason))
-        staged.misplaced.append(call)
+            reason = "the uniqueid is too long"
+        else:
+            outside = f"outside the period asked for, {window}"
+            reason = "unreadable calldate" if is_unreadable else outside
+            staged.misplaced.append(Misplaced(place, call_id, is_unreadable, calldate))
+        staged.rejected.append((staged.row(place), call_id, reason))
 
 
 def _count_rejected(run: Run, staged: Staged) -> int:

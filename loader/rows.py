@@ -68,7 +68,7 @@ def calldates(rows: Iterable[Row]) -> Iterator[str]:
             yield found[1].decode()
 
 
-def hashed(rows: Iterable[Row], zone: str) -> tuple[int, ...]:
+def text_digests(rows: Iterable[Row], zone: str) -> tuple[int, ...]:
     """64 bits of a hash of each row's text and of the zone in which it is read."""
     of_zone = hashlib.sha256(zone.encode())
     found = []

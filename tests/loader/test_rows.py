@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.abc import Params, Query
 
+from loader import landing
 from loader.rows import split, storable
 
 from .calls import call, calls_every
@@ -212,6 +213,28 @@ def test_only_texts_that_are_not_known_are_sent_to_postgres(
     assert texts() == {"one", "two", "three"}
     assert "3 calls read: 0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
     assert texts() == set()
+
+
+def test_digests_that_are_changed_during_a_load_lose_no_call(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As somebody does who follows the way back in DECISIONS.md."""
+    setting.project.calls = [call(NOON, "one"), call(NOON, "two")]
+    setting.load(*PERIOD)
+    before = setting.raw("call_id, payload, removed_at")
+    parse = landing._parse
+
+    def meanwhile(*arguments: object) -> None:
+        setting.conn.execute("update ringostat_raw.calls set digest = null where call_id = 'one'")
+        parse(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(landing, "_parse", meanwhile)
+        result = setting.load(*PERIOD)
+    assert result.exit_code == 1
+    assert "ringostat_raw.calls.digest was changed during the load: load again" in result.stderr
+    assert setting.raw("call_id, payload, removed_at") == before
+    assert "2 calls read: 0 new, 0 changed, 0 removed" in setting.load(*PERIOD).stdout
 
 
 def test_tables_from_before_there_were_digests(setting: Setting) -> None:
